@@ -1,0 +1,339 @@
+"""The tables.
+
+Times are unix seconds in UTC, in columns that end in `_at`: the same integer on SQLite and PostgreSQL, with no zone to
+get wrong. Durations are seconds. Counts that a file's layout does not have are NULL, never 0.
+
+`processed_files` is the ledger: one row per (server, file name), with its state. `file_contents` holds the raw bytes
+once per SHA-256, so that every fact can be computed again without archive or network. All other tables about play
+(`sessions`, `matches`, `rounds`, `player_rounds`, `player_weapons`, `players`, `player_names`, `awards`,
+`award_opponents`) are derived from those two.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Float,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+# SQLite gives a rowid only to a column declared INTEGER.
+Id = BigInteger().with_variant(Integer, "sqlite")
+
+properties = Table(
+    "properties",
+    metadata,
+    Column("key", Text, primary_key=True),
+    Column("value", Text, nullable=False),
+    comment="what the database says about itself, such as the counting rules its rows were made with",
+)
+
+servers = Table(
+    "servers",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("name", Text, nullable=False, unique=True),
+    Column("time_zone", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+)
+
+file_contents = Table(
+    "file_contents",
+    metadata,
+    Column("sha256", Text, primary_key=True),
+    Column("size", Integer, nullable=False, comment="bytes before compression"),
+    Column("raw", LargeBinary, nullable=False, comment="zlib"),
+    sqlite_with_rowid=False,
+)
+
+FILE_STATES = ("growing", "fetched", "imported", "failed", "ignored")
+
+processed_files = Table(
+    "processed_files",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("server_id", ForeignKey("servers.id"), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("reason", Text, comment="why failed or ignored, for a person"),
+    Column("sha256", ForeignKey("file_contents.sha256"), index=True),
+    Column("size", BigInteger, comment="bytes of the content; of the last listing while growing"),
+    Column("remote_mtime", BigInteger, comment="as the server listed it; NULL for a file that came from a folder"),
+    Column("tries", Integer, nullable=False, default=0),
+    Column("next_try_at", BigInteger, comment="NULL in state failed: parked, waits for a person"),
+    Column("first_seen_at", BigInteger, nullable=False),
+    Column("fetched_at", BigInteger),
+    Column("imported_at", BigInteger),
+    Column("gone_at", BigInteger, comment="when the server stopped listing it; nothing here is deleted for it"),
+    Column("parser_version", Integer),
+    UniqueConstraint("server_id", "name"),
+    CheckConstraint("state IN ('growing', 'fetched', 'imported', 'failed', 'ignored')", name="state"),
+    # The whole memory layer is read from this index alone, also with 300,000 files.
+    Index("ix_processed_files_memory", "server_id", "name", "state", "size", "remote_mtime", "next_try_at", "gone_at"),
+    Index("ix_processed_files_state", "state", "server_id"),
+    sqlite_autoincrement=True,
+)
+
+file_versions = Table(
+    "file_versions",
+    metadata,
+    Column("server_id", ForeignKey("servers.id"), primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("sha256", ForeignKey("file_contents.sha256"), primary_key=True, index=True),
+    Column("replaced_at", BigInteger, nullable=False),
+    comment="earlier contents of a file that changed on the server after it was imported",
+)
+
+players = Table(
+    "players",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("key", Text, nullable=False, unique=True, comment="GUID8; for bots and empty GUIDs with the name"),
+    Column("guid", Text, nullable=False, index=True),
+    Column("name", Text, nullable=False, index=True, comment="the latest one, colour codes removed"),
+    Column("is_bot", Boolean, nullable=False),
+    Column("first_seen_at", BigInteger, nullable=False),
+    Column("last_seen_at", BigInteger, nullable=False),
+)
+
+player_names = Table(
+    "player_names",
+    metadata,
+    Column("player_id", ForeignKey("players.id"), primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("first_seen_at", BigInteger, nullable=False),
+    Column("last_seen_at", BigInteger, nullable=False),
+    Index("ix_player_names_name", "name"),
+)
+
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("server_id", ForeignKey("servers.id"), nullable=False),
+    Column("started_at", BigInteger, nullable=False),
+    Column("ended_at", BigInteger, nullable=False),
+    Column("counted", Boolean, nullable=False, comment="false: only bots, filler maps or too few people"),
+    Index("ix_sessions_server_id_started_at", "server_id", "started_at"),
+    Index("ix_sessions_server_id_ended_at", "server_id", "ended_at"),
+    Index("ix_sessions_ended_at", "ended_at"),
+)
+
+matches = Table(
+    "matches",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("server_id", ForeignKey("servers.id"), nullable=False),
+    Column("session_id", ForeignKey("sessions.id"), index=True),
+    Column("key", Text, nullable=False, comment="first round's local time and map"),
+    Column("map_name", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("result", Text, comment="r1_attackers, r2_attackers or draw; NULL where undecided"),
+    Column("started_at", BigInteger, nullable=False),
+    Column("ended_at", BigInteger, nullable=False),
+    UniqueConstraint("server_id", "key"),
+    CheckConstraint("status IN ('complete', 'unfinished', 'orphan')", name="status"),
+    Index("ix_matches_map_name_ended_at", "map_name", "ended_at"),
+)
+
+rounds = Table(
+    "rounds",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("server_id", ForeignKey("servers.id"), nullable=False),
+    Column("file_name", Text, nullable=False),
+    Column("sha256", ForeignKey("file_contents.sha256"), nullable=False, index=True),
+    Column("session_id", ForeignKey("sessions.id"), index=True),
+    Column("match_id", ForeignKey("matches.id"), index=True),
+    Column("base_round_id", ForeignKey("rounds.id"), index=True, comment="round 1 that was taken off this round 2"),
+    Column("base_sha256", Text, comment="content of that round 1 when this row was computed"),
+    Column("number", SmallInteger, nullable=False, comment="1 or 2 as played"),
+    Column("map_name", Text, nullable=False),
+    Column("config", Text, nullable=False),
+    Column("host_name", Text, nullable=False),
+    Column("defender", SmallInteger, nullable=False),
+    Column("winner", SmallInteger, nullable=False),
+    Column("attackers_completed", Boolean),
+    Column("time_limit", Integer),
+    Column("next_time_limit", Integer),
+    Column("seconds", Integer),
+    Column("seconds_from", Text),
+    Column("started_at", BigInteger, nullable=False),
+    Column("ended_at", BigInteger, nullable=False),
+    Column("stamp", Text, nullable=False, comment="server local time of the file name, ISO 8601"),
+    Column("layout", SmallInteger),
+    Column("axis", SmallInteger, nullable=False, comment="people on the side, bots not counted"),
+    Column("allies", SmallInteger, nullable=False),
+    Column("bots", SmallInteger, nullable=False),
+    Column("flags", Text, nullable=False, comment="sorted, separated by spaces"),
+    Column("excluded", Text, comment="why the round is kept out of the statistics; NULL: it counts"),
+    Column("parser_version", Integer, nullable=False),
+    UniqueConstraint("server_id", "file_name"),
+    Index("ix_rounds_server_id_ended_at", "server_id", "ended_at"),
+    Index("ix_rounds_map_name", "map_name"),
+)
+
+player_rounds = Table(
+    "player_rounds",
+    metadata,
+    Column("round_id", ForeignKey("rounds.id"), primary_key=True),
+    Column("line", SmallInteger, primary_key=True, comment="line of the file"),
+    Column("player_id", ForeignKey("players.id"), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("name_raw", Text, nullable=False),
+    Column("basis", Text, nullable=False),
+    Column("rounds", Integer, nullable=False, comment="the engine's counter, as in the file"),
+    Column("team", SmallInteger, nullable=False, comment="side: 1 Axis, 2 Allies"),
+    Column("time_played", Integer, nullable=False, comment="seconds on a team"),
+    Column("alive_percent", Float),
+    *(
+        Column(name, Integer, nullable=False)
+        for name in (
+            "kills",
+            "deaths",
+            "hits",
+            "shots",
+            "headshot_hits",
+            "accuracy_hits",
+            "accuracy_shots",
+            "accuracy_headshots",
+            "damage_given",
+            "damage_received",
+            "team_damage_given",
+            "team_damage_received",
+            "gibs",
+            "self_kills",
+            "team_kills",
+            "team_gibs",
+            "xp",
+            "killing_spree",
+            "death_spree",
+            "kill_assists",
+            "kill_steals",
+            "headshot_kills",
+            "objectives_stolen",
+            "objectives_returned",
+            "dynamites_planted",
+            "dynamites_defused",
+            "times_revived",
+            "useful_kills",
+        )
+    ),
+    *(
+        Column(name, Integer)
+        for name in (
+            "denied_playtime",
+            "multikill_2",
+            "multikill_3",
+            "multikill_4",
+            "multikill_5",
+            "multikill_6",
+            "useless_kills",
+            "full_selfkills",
+            "repairs",
+            "revives_given",
+        )
+    ),
+    Index("ix_player_rounds_player_id_round_id", "player_id", "round_id"),
+    sqlite_with_rowid=False,
+)
+
+player_weapons = Table(
+    "player_weapons",
+    metadata,
+    Column("round_id", Id, primary_key=True),
+    Column("line", SmallInteger, primary_key=True),
+    Column("weapon", SmallInteger, primary_key=True, comment="bit of the weapon mask, 0..27"),
+    Column("hits", Integer, nullable=False),
+    Column("shots", Integer, nullable=False),
+    Column("kills", Integer, nullable=False),
+    Column("deaths", Integer, nullable=False),
+    Column("headshots", Integer, nullable=False),
+    ForeignKeyConstraint(["round_id", "line"], ["player_rounds.round_id", "player_rounds.line"]),
+    sqlite_with_rowid=False,
+)
+
+awards = Table(
+    "awards",
+    metadata,
+    Column("server_id", ForeignKey("servers.id"), primary_key=True),
+    Column("file_name", Text, primary_key=True),
+    Column("position", SmallInteger, primary_key=True),
+    Column("round_id", ForeignKey("rounds.id"), index=True, comment="NULL until the round's own file is here"),
+    Column("player_id", ForeignKey("players.id"), index=True, comment="NULL where the name is not in the round"),
+    Column("player_name", Text, nullable=False),
+    Column("award", Text, nullable=False),
+    Column("value", Float),
+    Column("unit", Text),
+    Column("text", Text, nullable=False, comment="the value as written"),
+)
+
+award_opponents = Table(
+    "award_opponents",
+    metadata,
+    Column("server_id", ForeignKey("servers.id"), primary_key=True),
+    Column("file_name", Text, primary_key=True),
+    Column("position", SmallInteger, primary_key=True),
+    Column("subject_name", Text, comment="NULL in older files, which do not say whose opponents these are"),
+    Column("subject_guid", Text),
+    Column("opponent_name", Text, nullable=False),
+    Column("kills", Integer, nullable=False),
+    Column("deaths", Integer, nullable=False),
+)
+
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("key", Text, nullable=False, comment="what is announced; with the kind it is unique, so it is said once"),
+    Column("server_id", ForeignKey("servers.id"), nullable=False, index=True),
+    Column("created_at", BigInteger, nullable=False),
+    Column("sent_at", BigInteger),
+    UniqueConstraint("kind", "key"),
+    Index("ix_outbox_sent_at_id", "sent_at", "id"),
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("at", BigInteger, nullable=False, index=True),
+    Column("actor", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("target", Text, nullable=False),
+    Column("details", Text),
+)
+
+leases = Table(
+    "leases",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("holder", Text, nullable=False),
+    Column(
+        "token", BigInteger, nullable=False, comment="grows with every new holder; a write with an older one is refused"
+    ),
+    Column("expires_at", BigInteger, nullable=False),
+)
