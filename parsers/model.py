@@ -48,7 +48,10 @@ class WeaponStats(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """Line 1. Limits in seconds; None where not given or not believable; `defender` and `winner` 1 Axis, 2 Allies, 0 unknown."""
+    """Line 1.
+
+    Limits in seconds, None where not given or not believable; `defender` and `winner` 1 Axis, 2 Allies, 0 unknown.
+    """
 
     host_name_raw: str
     host_name: str
@@ -132,6 +135,52 @@ class RoundFile:
     header: Header
     players: tuple[PlayerLine, ...]
     layout: int | None
+    complete: bool
+    rejected: tuple[RejectedLine, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Award:
+    """One award of an awards file.
+
+    `value` is the text as printed, without colour codes; `number` and `unit` its beginning, None where it is free
+    text. `doubtful` marks an award that the writer may have printed under another one's title.
+    """
+
+    line: int
+    title: str
+    player: str
+    value: str
+    number: float | None
+    unit: str | None
+    doubtful: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Versus:
+    """What one player did against one opponent: kills of the opponent, deaths by the opponent.
+
+    `subject` and `subject_guid` (all of the GUID's characters) are None where the file does not say whose row it is.
+    """
+
+    line: int
+    subject: str | None
+    subject_guid: str | None
+    opponent: str
+    kills: int
+    deaths: int
+
+
+@dataclass(frozen=True, slots=True)
+class AwardsFile:
+    """An awards file. Players are names, not GUIDs: they mean something only within the round's stats file.
+
+    In a round 2 file some awards are over both rounds, see `parsers.awards.covers_both_rounds`.
+    """
+
+    name: FileName
+    awards: tuple[Award, ...]
+    versus: tuple[Versus, ...]
     complete: bool
     rejected: tuple[RejectedLine, ...]
 
