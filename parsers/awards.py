@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+
 from parsers.errors import ParseError, shown
 from parsers.model import Award, AwardsFile, FileKind, RejectedLine, Versus
 from parsers.names import parse_file_name

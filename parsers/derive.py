@@ -8,11 +8,11 @@ round 2 is its file minus its round 1 file, field by field, and only where that 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
 from enum import StrEnum
 from operator import attrgetter, sub
 from typing import Final
 
+from parsers.construct import positional_constructor, weapon_stats
 from parsers.model import (
     Basis,
     DurationSource,
@@ -28,6 +28,8 @@ from parsers.weapons import ACCURACY_BITS
 
 CLOCK_TOLERANCE: Final = 9
 """Seconds that the players' clocks (steps of 6 s, stored every 5 s) and the header may be apart and mean the same."""
+
+_player_round = positional_constructor(PlayerRound)
 
 _SECONDS_PER_TENTH = 6  # of a minute
 _GUID_LENGTH = 8
@@ -81,7 +83,7 @@ _PER_ROUND = attrgetter(
 
 def is_bot(player: PlayerLine | PlayerRound) -> bool:
     """Tell whether the player is a bot: its GUID begins with OMNIBOT, or its name holds `[BOT]`."""
-    return player.guid.startswith("OMNIBOT") or "[BOT]" in player.name
+    return player.guid[:7] == "OMNIBOT" or "[BOT]" in player.name
 
 
 def player_key(player: PlayerLine | PlayerRound) -> str:
@@ -171,6 +173,8 @@ def derive_round(file: RoundFile, round_1: RoundFile | None = None, *, number: i
 
     flags: set[RoundFlag] = set()
     not_played: list[str] = []
+    if round_1 is None:
+        _keys(file, flags)
     if number == 1:
         players = [player_as_written(line) for line in file.players]
     elif round_1 is None:
@@ -179,7 +183,7 @@ def derive_round(file: RoundFile, round_1: RoundFile | None = None, *, number: i
             player_as_written(line, Basis.FRESH if line.rounds < most else Basis.CUMULATIVE) for line in file.players
         ]
     else:
-        players = _subtract(file, round_1, not_played)
+        players = _subtract(file, round_1, not_played, flags)
         if not round_1.complete:
             flags.add(RoundFlag.INCOMPLETE_FILE)
 
@@ -209,8 +213,6 @@ def derive_round(file: RoundFile, round_1: RoundFile | None = None, *, number: i
         flags.add(RoundFlag.LINES_REJECTED)
     if file.name.map_name.lower() != header.map_name.lower() or file.name.round_number != header.round_number:
         flags.add(RoundFlag.HEADER_DISAGREES)
-    if _has_duplicates(file) or (round_1 is not None and _has_duplicates(round_1)):
-        flags.add(RoundFlag.DUPLICATE_GUID)
     _flag_numbers(players, seconds, flags)
     return Round(
         file=file.name,
@@ -253,60 +255,71 @@ def _most_rounds(file: RoundFile) -> int:
     return max((line.rounds for line in file.players), default=0)
 
 
-def _subtract(file: RoundFile, round_1: RoundFile, not_played: list[str]) -> list[PlayerRound]:
+def _subtract(file: RoundFile, round_1: RoundFile, not_played: list[str], flags: set[RoundFlag]) -> list[PlayerRound]:
     """Return the players of a round 2; GUIDs of those who left before it go to `not_played`."""
-    before, doubles = _by_key(file.players, round_1.players)
+    keys = _keys(file, flags)
+    before = dict(zip(_keys(round_1, flags), round_1.players, strict=True))
+    doubles: frozenset[str] = frozenset()
+    if RoundFlag.DUPLICATE_GUID in flags:
+        keys, before, doubles = _tell_apart(file, round_1)
     most = _most_rounds(file)
     # A line of round 1 that could not be read may be anybody's who is missing there.
     round_1_unsure = bool(round_1.rejected) or not round_1.complete
     players: list[PlayerRound] = []
-    for line in file.players:
-        key = player_key(line)
-        if key in doubles:
-            key = f"{key}:{line.name}"
+    for line, key in zip(file.players, keys, strict=True):
         earlier = before.get(key)
         if earlier is None:
             unsure = (round_1_unsure or key in doubles) and line.rounds >= most
             players.append(player_as_written(line, Basis.CUMULATIVE if unsure else Basis.FRESH))
             continue
-        played = line.time_played_tenths - earlier.time_played_tenths
-        difference = None if line.rounds <= earlier.rounds or played < 0 else _difference(line, earlier)
+        difference = _difference(line, earlier) if line.rounds > earlier.rounds else None
         if difference is None:
             players.append(player_as_written(line, Basis.FRESH))
-        elif played == 0:
+            continue
+        played = line.time_played_tenths - earlier.time_played_tenths
+        if played == 0:
             not_played.append(line.guid)
-        else:
-            running, weapons = difference
-            side = line.side
-            if side not in (1, 2) and earlier.side in (1, 2):
-                side = 3 - earlier.side
-            alive = _alive_percent(line, earlier, played)
-            players.append(_row(line, Basis.DIFFERENTIAL, side, weapons, running, played, alive))
+            continue
+        running, weapons = difference
+        side = line.side
+        if side not in (1, 2) and earlier.side in (1, 2):
+            side = 3 - earlier.side
+        alive = _alive_percent(line, earlier, played)
+        players.append(_row(line, Basis.DIFFERENTIAL, side, weapons, running, played, alive))
     return players
 
 
-def _by_key(later: Iterable[PlayerLine], earlier: Iterable[PlayerLine]) -> tuple[dict[str, PlayerLine], frozenset[str]]:
-    """Return round 1's lines by player key, and the keys that either file has more than once.
+def _keys(file: RoundFile, flags: set[RoundFlag]) -> list[str]:
+    """Return the key of each player; flags a file that has one twice."""
+    keys = list(map(player_key, file.players))
+    if len(set(keys)) < len(keys):
+        flags.add(RoundFlag.DUPLICATE_GUID)
+    return keys
 
-    Lines of such a key are told apart by name (`GUID:name`), and left out where that is not enough either.
+
+def _tell_apart(file: RoundFile, round_1: RoundFile) -> tuple[list[str], dict[str, PlayerLine], frozenset[str]]:
+    """Return keys where a GUID stands for more than one line, in either file.
+
+    Such lines go by `GUID:name`. Where that is not enough either, nothing says which line continues which: they are
+    left out of round 1's lines.
+
+    Returns:
+        The key of each player, round 1's lines by key, and the keys of lines that had to be told apart.
     """
-    later_keys = Counter(map(player_key, later))
-    earlier_keys = Counter(map(player_key, earlier))
-    doubles = frozenset(
-        key for key in later_keys.keys() | earlier_keys.keys() if later_keys[key] > 1 or earlier_keys[key] > 1
-    )
-    if not doubles:
-        return {player_key(line): line for line in earlier}, doubles
-    lines: dict[str, PlayerLine] = {}
-    named_later = Counter(f"{player_key(line)}:{line.name}" for line in later)
-    named_earlier = Counter(f"{player_key(line)}:{line.name}" for line in earlier)
-    for line in earlier:
+    ours, theirs = Counter(map(player_key, file.players)), Counter(map(player_key, round_1.players))
+    shared = {key for count in (ours, theirs) for key, lines in count.items() if lines > 1}
+
+    def key_of(line: PlayerLine) -> str:
         key = player_key(line)
-        if key not in doubles:
-            lines[key] = line
-        elif named_later[named := f"{key}:{line.name}"] == 1 == named_earlier[named]:
-            lines[named] = line
-    return lines, doubles
+        return f"{key}:{line.name}" if key in shared else key
+
+    keys, earlier = list(map(key_of, file.players)), list(map(key_of, round_1.players))
+    ours, theirs = Counter(keys), Counter(earlier)
+    before = {
+        key: line for key, line in zip(earlier, round_1.players, strict=True) if theirs[key] == 1 and ours[key] <= 1
+    }
+    told_apart = frozenset(key_of(line) for line in file.players if player_key(line) in shared)
+    return keys, before, told_apart
 
 
 def _difference(line: PlayerLine, earlier: PlayerLine) -> tuple[tuple[int, ...], dict[int, WeaponStats]] | None:
@@ -331,7 +344,7 @@ def _difference(line: PlayerLine, earlier: PlayerLine) -> tuple[tuple[int, ...],
                 return None
             # The engine takes shots back (a knife that cuts a corpse), so they alone may end lower.
             if shots > 0 or hits or kills or deaths or headshots:
-                weapons[bit] = WeaponStats(hits, max(shots, 0), kills, deaths, headshots)
+                weapons[bit] = weapon_stats((hits, shots if shots > 0 else 0, kills, deaths, headshots))
     if not earlier_weapons.keys() <= line.weapons.keys():
         # A row that is gone had nothing but shots, and they were taken back; anything else cannot go.
         for bit in earlier_weapons.keys() - line.weapons.keys():
@@ -370,7 +383,7 @@ def _row(
             accuracy_hits += hit
             accuracy_shots += shot
             accuracy_headshots += headshot
-    return PlayerRound(
+    return _player_round(
         line.line,
         line.guid,
         line.name_raw,
@@ -413,10 +426,6 @@ def _duration(
     if not completed and limit is not None and abs(limit - clock) <= CLOCK_TOLERANCE:
         return limit, DurationSource.FULL_HOLD
     return clock, DurationSource.PLAYERS_CLOCK
-
-
-def _has_duplicates(file: RoundFile) -> bool:
-    return len(set(map(player_key, file.players))) < len(file.players)
 
 
 def _flag_numbers(players: list[PlayerRound], seconds: int | None, flags: set[RoundFlag]) -> None:

@@ -12,10 +12,11 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import Any, Final
 
 from parsers.colors import strip_colors
+from parsers.construct import positional_constructor, weapon_stats
 from parsers.errors import ParseError, shown
 from parsers.model import FileKind, Header, PlayerLine, RejectedLine, RoundFile, WeaponStats
 from parsers.names import parse_file_name
@@ -77,14 +78,18 @@ _WEAPON_GROUP = f" {_INT} {_SIGNED} {_INT} {_INT} {_INT}"
 _WEAPONS = re.compile(f"(?:{_WEAPON_GROUP}){{0,{WEAPON_BITS}}}")
 
 
-def _numbers_pattern(layout: int) -> re.Pattern[str]:
-    """Compile the shape of everything after the side: the mask, the weapons and `layout` tab fields.
+_GUID = re.compile(r"[0-9A-Za-z_\-]{0,8}")
+_ROUNDS = re.compile("[0-9]{1,5}")
 
-    The groups are: mask, weapon counters, fields 0-7 (with tabs), field 8, fields 9-19 (with tabs), field 22, and
-    fields 27 to the last.
+
+def _line_pattern(layout: int) -> re.Pattern[str]:
+    """Compile the shape of a whole player line with `layout` tab fields.
+
+    The groups are: GUID, name, rounds, side, mask, weapon counters, fields 0-7 (with tabs), field 8, fields 9-19 (with
+    tabs), field 22, and fields 27 to the last. One match in C costs a fraction of looking at each of 40 fields.
     """
     return re.compile(
-        rf"({_MASK.pattern})({_WEAPONS.pattern}) ?"
+        rf"({_GUID.pattern})\\([^\\]*)\\({_ROUNDS.pattern})\\([0-3])\\({_MASK.pattern})({_WEAPONS.pattern}) ?"
         rf"\t((?:{_INT}\t){{8}})({_PERCENT})"
         rf"\t({_SIGNED}\t(?:{_INT}\t){{10}})"
         rf"(?:{_IGNORED}\t){{2}}({_MINUTES})"
@@ -93,11 +98,9 @@ def _numbers_pattern(layout: int) -> re.Pattern[str]:
     )
 
 
-_NUMBERS = {layout: _numbers_pattern(layout) for layout in LAYOUTS}
+_LINES = {layout: _line_pattern(layout) for layout in LAYOUTS}
 
-_GUID = re.compile(r"[0-9A-Za-z_\-]{0,8}")
-_ROUNDS = re.compile("[0-9]{1,5}")
-_SIDES = {"0": 0, "1": 1, "2": 2, "3": 3}
+_SIDES = frozenset("0123")
 _TEAMS = {"": 0, "0": 0, "1": 1, "2": 2}
 _CLOCK = re.compile("([0-9]{1,4}):([0-5][0-9])")
 _DECIMAL_MINUTES = re.compile(r"[0-9]{1,4}(?:\.[0-9]{1,6})?")
@@ -107,7 +110,7 @@ _LEAST_MILLISECONDS = 10_000
 
 _LACKING_33 = (None, None, None, None)  # useless_kills, full_selfkills, repairs, revives_given
 
-_new_weapon_stats = partial(tuple.__new__, WeaponStats)
+_player_line = positional_constructor(PlayerLine)
 
 
 def parse_round_file(data: bytes, name: str) -> RoundFile:
@@ -130,32 +133,37 @@ def parse_round_file(data: bytes, name: str) -> RoundFile:
         raise ParseError(name, None, "the name of a round-stats file", shown(name))
     if len(data) > MAX_FILE_BYTES:
         raise ParseError(name, None, f"at most {MAX_FILE_BYTES} bytes", f"{len(data)} bytes")
-    lines = decode(data).split("\n")
+    text = decode(data)
+    if "\r" in text:
+        # An end of line may be cut in half as well.
+        text = text.replace("\r\n", "\n").removesuffix("\r")
+    lines = text.split("\n")
     # Every writer ends each line, so text after the last end of line is a line that is still being written.
-    complete = lines[-1] == ""
+    complete = data.endswith(b"\n")
     if complete:
         lines.pop()
-    if not lines:
+    if not any(lines):
         raise ParseError(name, None, "a header line", "an empty file", truncated=True)
     last = 0 if complete else len(lines)
 
-    header = _parse_header(lines[0].rstrip("\r"), name, truncated=last == 1)
+    header = _parse_header(lines[0], name, truncated=last == 1)
     players: list[PlayerLine] = []
     layouts: list[int] = []
     rejected: list[RejectedLine] = []
+    layout = LAYOUTS[-1]
     for number, line in enumerate(lines[1:], 2):
-        text = line.rstrip("\r")
-        if not text or text.isspace():
-            continue
         try:
-            layout, player = _parse_player(number, text)
+            match = _LINES[layout].fullmatch(line)
+            if match is None:
+                if not line or line.isspace():
+                    continue
+                layout, match = _match_any_layout(line)
+            players.append(_player(number, layout, match))
+            layouts.append(layout)
         except _BadLineError as error:
             if number == last:
                 raise ParseError(name, number, error.expected, error.found, truncated=True) from None
             rejected.append(RejectedLine(number, error.expected, error.found))
-            continue
-        players.append(player)
-        layouts.append(layout)
 
     layout_of_file: int | None = None
     if layouts:
@@ -288,25 +296,27 @@ def _seconds(text: str) -> int | None:
     return None
 
 
-def _parse_player(number: int, text: str) -> tuple[int, PlayerLine]:
+def _match_any_layout(line: str) -> tuple[int, re.Match[str]]:
     # The name may hold anything but a backslash, tabs too: only what follows the last backslash is looked at for tabs.
-    parts = text.split("\\")
+    parts = line.split("\\")
     if len(parts) != 5:
-        raise _BadLineError("5 parts separated by backslashes", shown(text))
-    guid, name, rounds, side, numbers = parts
-    layout = numbers.count("\t")
-    pattern = _NUMBERS.get(layout)
-    match = pattern.fullmatch(numbers) if pattern else None
-    if match is None or side not in _SIDES or not _ROUNDS.fullmatch(rounds) or not _GUID.fullmatch(guid):
-        raise _explain(guid, rounds, side, numbers)
-    mask, weapons, totals, alive, per_round, minutes, rest = match.groups()
+        raise _BadLineError("5 parts separated by backslashes", shown(line))
+    layout = parts[4].count("\t")
+    match = _LINES[layout].fullmatch(line) if layout in _LINES else None
+    if match is None:
+        raise _explain(*parts)
+    return layout, match
+
+
+def _player(number: int, layout: int, match: re.Match[str]) -> PlayerLine:
+    guid, name, rounds, side, mask, weapons, totals, alive, per_round, minutes, rest = match.groups()
     bits = _bits(int(mask))
     counters = list(map(int, weapons.split()))
     if bits is None or 5 * len(bits) != len(counters):
-        raise _explain(guid, rounds, side, numbers)
+        raise _explain(*match[0].split("\\"))
     one = iter(counters)
     stats: dict[int, WeaponStats] = dict(
-        zip(bits, map(_new_weapon_stats, zip(one, one, one, one, one, strict=True)), strict=True)
+        zip(bits, map(weapon_stats, zip(one, one, one, one, one, strict=False)), strict=False)
     )
     ints = list(map(int, (totals + per_round + rest).split("\t")))
     # The fields come in the order of PlayerLine's, in every layout; what a layout lacks is unknown, not 0.
@@ -316,9 +326,7 @@ def _parse_player(number: int, text: str) -> tuple[int, PlayerLine]:
         fields += _LACKING_33
     elif layout != 38:
         fields += [None] * (38 - layout)
-    return layout, PlayerLine(
-        number, guid.upper(), _raw(name), clean_name(name), int(rounds), _SIDES[side], stats, *fields
-    )
+    return _player_line(number, guid.upper(), _raw(name), clean_name(name), int(rounds), int(side), stats, *fields)
 
 
 @lru_cache(maxsize=4096)
@@ -329,7 +337,7 @@ def _bits(mask: int) -> tuple[int, ...] | None:
     return tuple(bit for bit in range(WEAPON_BITS) if mask >> bit & 1)
 
 
-def _explain(guid: str, rounds: str, side: str, numbers: str) -> _BadLineError:
+def _explain(guid: str, _name: str, rounds: str, side: str, numbers: str) -> _BadLineError:
     """Find what is wrong with a line that is known to be wrong."""
     if not _GUID.fullmatch(guid):
         return _BadLineError("a GUID of up to 8 letters and digits", shown(guid))
