@@ -213,7 +213,9 @@ def derive_round(file: RoundFile, round_1: RoundFile | None = None, *, number: i
         flags.add(RoundFlag.LINES_REJECTED)
     if file.name.map_name.lower() != header.map_name.lower() or file.name.round_number != header.round_number:
         flags.add(RoundFlag.HEADER_DISAGREES)
-    _flag_numbers(players, seconds, flags)
+    if _has_denied_too_much(players, seconds):
+        flags.add(RoundFlag.DENIED_OUT_OF_RANGE)
+    flags |= _unbalanced(players)
     return Round(
         file=file.name,
         header=header,
@@ -263,13 +265,13 @@ def _subtract(file: RoundFile, round_1: RoundFile, not_played: list[str], flags:
     if RoundFlag.DUPLICATE_GUID in flags:
         keys, before, doubles = _tell_apart(file, round_1)
     most = _most_rounds(file)
-    # A line of round 1 that could not be read may be anybody's who is missing there.
-    round_1_unsure = bool(round_1.rejected) or not round_1.complete
     players: list[PlayerRound] = []
     for line, key in zip(file.players, keys, strict=True):
         earlier = before.get(key)
         if earlier is None:
-            unsure = (round_1_unsure or key in doubles) and line.rounds >= most
+            # Who carried his stats over as often as the others was there in round 1: if that file lost lines, his is
+            # one of them. Else he only never fired, and has no line for that.
+            unsure = line.rounds >= most and (key in doubles or _lost_lines(round_1))
             players.append(player_as_written(line, Basis.CUMULATIVE if unsure else Basis.FRESH))
             continue
         difference = _difference(line, earlier) if line.rounds > earlier.rounds else None
@@ -428,10 +430,16 @@ def _duration(
     return clock, DurationSource.PLAYERS_CLOCK
 
 
-def _flag_numbers(players: list[PlayerRound], seconds: int | None, flags: set[RoundFlag]) -> None:
-    """Flag numbers that cannot all be right: somebody's stats were lost, or a counter ran wild."""
-    kills = deaths = given = received = team_given = team_received = longest = 0
-    sides = [0, 0, 0, 0]
+def _lost_lines(file: RoundFile) -> bool:
+    """Tell whether a round 1 file lacks lines: unreadable, cut off, or missed by the sums of the others."""
+    if file.rejected or not file.complete:
+        return True
+    return bool(_unbalanced([player_as_written(line) for line in file.players]))
+
+
+def _unbalanced(players: list[PlayerRound]) -> set[RoundFlag]:
+    """Return a flag for each pair of sums that should be equal: what one side deals, the other takes."""
+    kills = deaths = given = received = team_given = team_received = 0
     for player in players:
         kills += player.kills
         deaths += player.deaths
@@ -439,18 +447,24 @@ def _flag_numbers(players: list[PlayerRound], seconds: int | None, flags: set[Ro
         received += player.damage_received
         team_given += player.team_damage_given
         team_received += player.team_damage_received
-        sides[player.team] += 1
-        longest = max(longest, player.time_played)
+    flags = set()
     if kills != deaths:
         flags.add(RoundFlag.KILLS_UNBALANCED)
     if given != received:
         flags.add(RoundFlag.DAMAGE_UNBALANCED)
     if team_given != team_received:
         flags.add(RoundFlag.TEAM_DAMAGE_UNBALANCED)
-    longest = max(longest, seconds or 0)
+    return flags
+
+
+def _has_denied_too_much(players: list[PlayerRound], seconds: int | None) -> bool:
+    """Tell whether somebody kept his opponents from playing for longer than the round, one beside the other."""
+    sides = Counter(player.team for player in players)
+    longest = max((player.time_played for player in players), default=0)
+    if seconds is not None and seconds > longest:
+        longest = seconds
     for player in players:
         denied = player.denied_playtime
-        # Nobody can be kept from playing for longer than the round, one opponent beside the other.
-        if denied and denied > longest and denied > longest * max(1, sides[3 - player.team] if player.team else 0):
-            flags.add(RoundFlag.DENIED_OUT_OF_RANGE)
-            break
+        if denied and denied > longest and denied > longest * (sides[3 - player.team] if player.team in (1, 2) else 1):
+            return True
+    return False
