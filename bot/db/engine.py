@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import Table, event, func, insert, select
@@ -95,7 +96,7 @@ class Database:
     async def _connection(self) -> AsyncIterator[AsyncConnection]:
         try:
             connection = await self.engine.connect()
-        except (OSError, asyncio.TimeoutError) as error:
+        except (TimeoutError, OSError) as error:
             raise DatabaseError(
                 f"cannot reach the database at {self.url.host}:{self.url.port or 5432}: {error or 'no answer in time'}; "
                 "is it running, and is DATABASE_URL right?"
@@ -152,9 +153,12 @@ async def bulk_insert(connection: AsyncConnection, table: Table, columns: Sequen
         assert driver is not None
         await driver.copy_records_to_table(table.name, records=rows, columns=list(columns))
         return
-    statement = insert(table).values({name: None for name in columns})
-    sql = str(statement.compile(dialect=connection.dialect))
-    await connection.exec_driver_sql(sql, list(rows))
+    statement = insert(table).values(dict.fromkeys(columns))
+    compiled = statement.compile(dialect=connection.dialect)
+    # SQLAlchemy names the columns in the table's order.
+    order = compiled.positiontup or list(columns)
+    arrange = itemgetter(*(columns.index(name) for name in order)) if order != list(columns) else tuple
+    await connection.exec_driver_sql(str(compiled), [arrange(row) for row in rows])
 
 
 async def allocate_ids(connection: AsyncConnection, table: Table, count: int) -> range | list[int]:

@@ -146,7 +146,6 @@ matches = Table(
     metadata,
     Column("id", Id, primary_key=True),
     Column("server_id", ForeignKey("servers.id"), nullable=False),
-    Column("session_id", ForeignKey("sessions.id"), index=True),
     Column("key", Text, nullable=False, comment="first round's local time and map"),
     Column("map_name", Text, nullable=False),
     Column("status", Text, nullable=False),
@@ -170,7 +169,7 @@ rounds = Table(
     Column("base_round_id", ForeignKey("rounds.id"), index=True, comment="round 1 that was taken off this round 2"),
     Column("base_sha256", Text, comment="content of that round 1 when this row was computed"),
     Column("number", SmallInteger, nullable=False, comment="1 or 2 as played"),
-    Column("map_name", Text, nullable=False),
+    Column("map_name", Text, nullable=False, comment="lower case"),
     Column("config", Text, nullable=False),
     Column("host_name", Text, nullable=False),
     Column("defender", SmallInteger, nullable=False),
@@ -280,7 +279,7 @@ awards = Table(
     metadata,
     Column("server_id", ForeignKey("servers.id"), primary_key=True),
     Column("file_name", Text, primary_key=True),
-    Column("position", SmallInteger, primary_key=True),
+    Column("line", SmallInteger, primary_key=True, comment="line of the file"),
     Column("round_id", ForeignKey("rounds.id"), index=True, comment="NULL until the round's own file is here"),
     Column("player_id", ForeignKey("players.id"), index=True, comment="NULL where the name is not in the round"),
     Column("player_name", Text, nullable=False),
@@ -288,6 +287,7 @@ awards = Table(
     Column("value", Float),
     Column("unit", Text),
     Column("text", Text, nullable=False, comment="the value as written"),
+    Column("doubtful", Boolean, nullable=False, comment="the writer may have printed it under another award's title"),
 )
 
 award_opponents = Table(
@@ -295,7 +295,7 @@ award_opponents = Table(
     metadata,
     Column("server_id", ForeignKey("servers.id"), primary_key=True),
     Column("file_name", Text, primary_key=True),
-    Column("position", SmallInteger, primary_key=True),
+    Column("line", SmallInteger, primary_key=True, comment="line of the file"),
     Column("subject_name", Text, comment="NULL in older files, which do not say whose opponents these are"),
     Column("subject_guid", Text),
     Column("opponent_name", Text, nullable=False),

@@ -84,7 +84,7 @@ def upgrade() -> None:
         "award_opponents",
         sa.Column("server_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("file_name", sa.Text(), nullable=False),
-        sa.Column("position", sa.SmallInteger(), nullable=False),
+        sa.Column("line", sa.SmallInteger(), nullable=False, comment="line of the file"),
         sa.Column(
             "subject_name",
             sa.Text(),
@@ -96,7 +96,7 @@ def upgrade() -> None:
         sa.Column("kills", sa.Integer(), nullable=False),
         sa.Column("deaths", sa.Integer(), nullable=False),
         sa.ForeignKeyConstraint(["server_id"], ["servers.id"], name=op.f("fk_award_opponents_server_id")),
-        sa.PrimaryKeyConstraint("server_id", "file_name", "position", name=op.f("pk_award_opponents")),
+        sa.PrimaryKeyConstraint("server_id", "file_name", "line", name=op.f("pk_award_opponents")),
     )
     op.create_table(
         "file_versions",
@@ -111,6 +111,26 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("file_versions", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_file_versions_sha256"), ["sha256"], unique=False)
+
+    op.create_table(
+        "matches",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("server_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("key", sa.Text(), nullable=False, comment="first round's local time and map"),
+        sa.Column("map_name", sa.Text(), nullable=False),
+        sa.Column("status", sa.Text(), nullable=False),
+        sa.Column(
+            "result", sa.Text(), nullable=True, comment="r1_attackers, r2_attackers or draw; NULL where undecided"
+        ),
+        sa.Column("started_at", sa.BigInteger(), nullable=False),
+        sa.Column("ended_at", sa.BigInteger(), nullable=False),
+        sa.CheckConstraint("status IN ('complete', 'unfinished', 'orphan')", name=op.f("ck_matches_status")),
+        sa.ForeignKeyConstraint(["server_id"], ["servers.id"], name=op.f("fk_matches_server_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_matches")),
+        sa.UniqueConstraint("server_id", "key", name=op.f("uq_matches_server_id_key")),
+    )
+    with op.batch_alter_table("matches", schema=None) as batch_op:
+        batch_op.create_index("ix_matches_map_name_ended_at", ["map_name", "ended_at"], unique=False)
 
     op.create_table(
         "outbox",
@@ -210,29 +230,6 @@ def upgrade() -> None:
         batch_op.create_index("ix_sessions_server_id_started_at", ["server_id", "started_at"], unique=False)
 
     op.create_table(
-        "matches",
-        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.Column("server_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.Column("session_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
-        sa.Column("key", sa.Text(), nullable=False, comment="first round's local time and map"),
-        sa.Column("map_name", sa.Text(), nullable=False),
-        sa.Column("status", sa.Text(), nullable=False),
-        sa.Column(
-            "result", sa.Text(), nullable=True, comment="r1_attackers, r2_attackers or draw; NULL where undecided"
-        ),
-        sa.Column("started_at", sa.BigInteger(), nullable=False),
-        sa.Column("ended_at", sa.BigInteger(), nullable=False),
-        sa.CheckConstraint("status IN ('complete', 'unfinished', 'orphan')", name=op.f("ck_matches_status")),
-        sa.ForeignKeyConstraint(["server_id"], ["servers.id"], name=op.f("fk_matches_server_id")),
-        sa.ForeignKeyConstraint(["session_id"], ["sessions.id"], name=op.f("fk_matches_session_id")),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_matches")),
-        sa.UniqueConstraint("server_id", "key", name=op.f("uq_matches_server_id_key")),
-    )
-    with op.batch_alter_table("matches", schema=None) as batch_op:
-        batch_op.create_index("ix_matches_map_name_ended_at", ["map_name", "ended_at"], unique=False)
-        batch_op.create_index(batch_op.f("ix_matches_session_id"), ["session_id"], unique=False)
-
-    op.create_table(
         "rounds",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("server_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -250,7 +247,7 @@ def upgrade() -> None:
             "base_sha256", sa.Text(), nullable=True, comment="content of that round 1 when this row was computed"
         ),
         sa.Column("number", sa.SmallInteger(), nullable=False, comment="1 or 2 as played"),
-        sa.Column("map_name", sa.Text(), nullable=False),
+        sa.Column("map_name", sa.Text(), nullable=False, comment="lower case"),
         sa.Column("config", sa.Text(), nullable=False),
         sa.Column("host_name", sa.Text(), nullable=False),
         sa.Column("defender", sa.SmallInteger(), nullable=False),
@@ -292,7 +289,7 @@ def upgrade() -> None:
         "awards",
         sa.Column("server_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("file_name", sa.Text(), nullable=False),
-        sa.Column("position", sa.SmallInteger(), nullable=False),
+        sa.Column("line", sa.SmallInteger(), nullable=False, comment="line of the file"),
         sa.Column(
             "round_id",
             sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
@@ -310,10 +307,16 @@ def upgrade() -> None:
         sa.Column("value", sa.Float(), nullable=True),
         sa.Column("unit", sa.Text(), nullable=True),
         sa.Column("text", sa.Text(), nullable=False, comment="the value as written"),
+        sa.Column(
+            "doubtful",
+            sa.Boolean(),
+            nullable=False,
+            comment="the writer may have printed it under another award's title",
+        ),
         sa.ForeignKeyConstraint(["player_id"], ["players.id"], name=op.f("fk_awards_player_id")),
         sa.ForeignKeyConstraint(["round_id"], ["rounds.id"], name=op.f("fk_awards_round_id")),
         sa.ForeignKeyConstraint(["server_id"], ["servers.id"], name=op.f("fk_awards_server_id")),
-        sa.PrimaryKeyConstraint("server_id", "file_name", "position", name=op.f("pk_awards")),
+        sa.PrimaryKeyConstraint("server_id", "file_name", "line", name=op.f("pk_awards")),
     )
     with op.batch_alter_table("awards", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_awards_player_id"), ["player_id"], unique=False)
@@ -420,11 +423,6 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_rounds_base_round_id"))
 
     op.drop_table("rounds")
-    with op.batch_alter_table("matches", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_matches_session_id"))
-        batch_op.drop_index("ix_matches_map_name_ended_at")
-
-    op.drop_table("matches")
     with op.batch_alter_table("sessions", schema=None) as batch_op:
         batch_op.drop_index("ix_sessions_server_id_started_at")
         batch_op.drop_index("ix_sessions_server_id_ended_at")
@@ -446,6 +444,10 @@ def downgrade() -> None:
         batch_op.drop_index("ix_outbox_sent_at_id")
 
     op.drop_table("outbox")
+    with op.batch_alter_table("matches", schema=None) as batch_op:
+        batch_op.drop_index("ix_matches_map_name_ended_at")
+
+    op.drop_table("matches")
     with op.batch_alter_table("file_versions", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_file_versions_sha256"))
 

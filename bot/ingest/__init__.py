@@ -1,0 +1,1 @@
+"""From the game server into the archive and the database."""

@@ -1,0 +1,1 @@
+"""Questions about games, answered from the database."""
