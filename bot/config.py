@@ -10,7 +10,6 @@ from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import (
-    AliasChoices,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -21,6 +20,7 @@ from pydantic import (
     model_validator,
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from sqlalchemy.engine import make_url
 
 SERVER_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
 """A game server's short name: it is part of keys, folder names and object keys, so it stays plain."""
@@ -186,6 +186,20 @@ class Settings(BaseSettings):
                 f"{self.config_file}: two game servers are called {', '.join(twice)}; give each its own name"
             )
         return servers
+
+    def secrets(self) -> list[str]:
+        """Return every secret text among the settings, for the log to hide."""
+        found = [value for value in (self.discord_bot_token, self.ssh_password) if value is not None]
+        texts = [value.get_secret_value() for value in found]
+        password = make_url(self.database_url).password
+        if password is not None:
+            texts.append(str(password))
+        if self.config_file is not None:
+            try:
+                texts += [s.password.get_secret_value() for s in self.servers() if s.password is not None]
+            except ConfigError:
+                pass  # said where the servers are needed
+        return texts
 
     def _servers_of_file(self, path: Path) -> list[GameServerSettings]:
         try:

@@ -145,7 +145,8 @@ async def check(database: Database) -> SchemaState:
             result = (await connection.exec_driver_sql("PRAGMA quick_check(5)")).scalars().all()
             problems += [f"damaged: {line}" for line in result if line != "ok"]
             dangling = (await connection.exec_driver_sql("PRAGMA foreign_key_check")).all()
-            problems += [f"dangling row in {row[0]} (row {row[1]}): its {row[2]} is gone" for row in dangling[:20]]
+            for table, row_id, parent, _ in (tuple(row) for row in dangling[:20]):
+                problems.append(f"dangling row in {table} (row {row_id}): its {parent} is gone")
     return SchemaState(revision, tuple(problems))
 
 

@@ -16,7 +16,7 @@ from operator import attrgetter
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Row, and_, bindparam, case, delete, func, or_, select, update
+from sqlalchemy import Row, Update, and_, bindparam, case, delete, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.db.engine import allocate_ids, bulk_insert, chunks, upsert
@@ -463,8 +463,7 @@ class FactWriter:
         await bulk_insert(connection, sessions, columns, new_rows)
         if kept_rows:
             statement = update(sessions).where(sessions.c.id == bindparam("session"))
-            values = {name: bindparam(name) for name in ("started_at", "ended_at", "counted")}
-            await connection.execute(statement.values(values), kept_rows)
+            await connection.execute(_set(statement, "started_at", "ended_at", "counted"), kept_rows)
         moved = [
             {"round": round_id, "session": session_id}
             for round_id, session_id in after.items()
@@ -547,8 +546,7 @@ class FactWriter:
         await bulk_insert(connection, rounds, ROUND_COLUMNS, new_rows)
         if kept_rows:
             statement = update(rounds).where(rounds.c.id == bindparam("round"))
-            parameters = {name: bindparam(name) for name in ROUND_COLUMNS if name != "id"}
-            await connection.execute(statement.values(parameters), kept_rows)
+            await connection.execute(_set(statement, *(name for name in ROUND_COLUMNS if name != "id")), kept_rows)
 
     async def _write_players(
         self, connection: AsyncConnection, changed: dict[int, _Known], vanished: _Vanished
@@ -659,8 +657,7 @@ class FactWriter:
                     known["first_seen_at"] = min(known["first_seen_at"], row.first_seen_at)
         if rows:
             statement = update(players).where(players.c.id == bindparam("player"))
-            values = {name: bindparam(name) for name in ("name", "first_seen_at", "last_seen_at")}
-            await connection.execute(statement.values(values), list(rows.values()))
+            await connection.execute(_set(statement, "name", "first_seen_at", "last_seen_at"), list(rows.values()))
         for part in chunks(ids - rows.keys()):
             await connection.execute(update(awards).where(awards.c.player_id.in_(part)).values(player_id=None))
             await connection.execute(delete(players).where(players.c.id.in_(part)))
@@ -870,6 +867,11 @@ def _stored(row: Row[Any]) -> _Known:
         match_id=row.match_id,
         session_id=row.session_id,
     )
+
+
+def _set(statement: Update, *columns: str) -> Update:
+    """Return an UPDATE that sets each of the columns from the parameter of the same name."""
+    return statement.values({column: bindparam(column) for column in columns})
 
 
 def _merge(spans: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:

@@ -23,6 +23,7 @@ from bot.db.engine import Database, bulk_insert, chunks, upsert
 from bot.db.schema import file_contents, file_versions, processed_files, properties, rounds, servers
 from bot.ingest.archive import content_hash
 from bot.ingest.facts import FactWriter, NewRound, Server
+from bot.ingest.lease import Lease
 from bot.ingest.rules import CountingRules
 from parsers import PARSER_VERSION, AwardsFile, FileKind, ParseError, RoundFile, parse_awards_file, parse_file_name
 
@@ -124,7 +125,9 @@ class Importer:
             )
         return True
 
-    async def import_files(self, server: Server, incoming: Sequence[Incoming], *, again: bool = False) -> list[Outcome]:
+    async def import_files(
+        self, server: Server, incoming: Sequence[Incoming], *, again: bool = False, lease: Lease | None = None
+    ) -> list[Outcome]:
         """Import files in one transaction, each one whole or not at all.
 
         A file that the database refuses does not take the others with it: the batch is then repeated file by file,
@@ -134,12 +137,18 @@ class Importer:
             server: whose files these are.
             incoming: names and bytes, in any order, each name once.
             again: make the facts anew also where the same bytes are imported already (after a change of the parser).
+            lease: has to be held still when the transaction begins; None where nobody else can write.
 
         Returns:
             One outcome per file, in the given order.
+
+        Raises:
+            LeaseLostError: another process took over; nothing was written.
         """
         parsed = [self._parse(item) for item in incoming]
         async with self.database.write() as connection:
+            if lease is not None:
+                await lease.require(connection)
             try:
                 async with connection.begin_nested():
                     return await self._write(connection, server, parsed, again)

@@ -162,7 +162,7 @@ async def _players(
             yield {"kind": "weapon", **identity, "weapon": WEAPONS[weapon].name, **stats._asdict()}
 
 
-def stored_player_round(row: Row[Any], weapons: dict[int, WeaponStats]) -> PlayerRound:
+def stored_player_round(row: Any, weapons: dict[int, WeaponStats]) -> PlayerRound:
     """Return what a row of `player_rounds` (joined with the player's `guid` and `is_bot`) says, as the parser said it."""
     facts = {name: row._mapping[name] for name in FACTS}
     return PlayerRound(guid=row.guid, is_bot=bool(row.is_bot), basis=Basis(row.basis), weapons=weapons, **facts)

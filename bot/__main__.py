@@ -1,0 +1,25 @@
+"""The command line: `python -m bot COMMAND`."""
+
+from __future__ import annotations
+
+import typer
+
+from bot.cli import run
+
+app = typer.Typer(
+    name="python -m bot",
+    help="Keeps every round an ET:Legacy server ever played, and answers questions about them.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+run.register(app)
+
+
+def main() -> None:
+    """Run the command line."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,99 @@
+"""Builds the parts from the settings and owns their lifetime: the one place where things are wired."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import structlog
+
+from bot.config import GameServerSettings, Settings
+from bot.db import migrate
+from bot.db.engine import Database
+from bot.ingest.archive import Archive
+from bot.ingest.game_server import GameServer, ServerAddress
+from bot.ingest.importer import Importer
+from bot.ingest.lease import Lease
+from bot.ingest.ledger import Ledger
+from bot.ingest.poll import Poller
+from bot.ingest.rules import CountingRules
+from parsers import MAX_FILE_BYTES, is_stats_file_name
+
+log = structlog.get_logger()
+
+
+class App:
+    """The running parts: database, importer, and a poller for each game server.
+
+    Use `opened`, which starts them in the right order and closes them in the reverse one.
+    """
+
+    def __init__(self, settings: Settings, database: Database, importer: Importer, pollers: Sequence[Poller]) -> None:
+        self.settings = settings
+        self.database = database
+        self.importer = importer
+        self.pollers = {poller.server.name: poller for poller in pollers}
+
+
+def counting_rules(settings: Settings) -> CountingRules:
+    """Return the rules that the settings ask for."""
+    return CountingRules(
+        session_gap=settings.session_gap_minutes * 60,
+        min_players_per_side=settings.min_players_per_side,
+        filler_maps=settings.filler_maps,
+    )
+
+
+def game_server(settings: Settings, server: GameServerSettings) -> GameServer:
+    """Return the SFTP side of a configured game server; nothing is connected yet."""
+    address = ServerAddress(
+        host=server.host,
+        port=server.port,
+        user=server.user,
+        folder=server.folder,
+        known_hosts=settings.ssh_known_hosts,
+        key_path=server.key_path,
+        password=server.password,
+        use_agent=server.key_path is None and server.password is None and "SSH_AUTH_SOCK" in os.environ,
+    )
+    return GameServer(address, name_filter=is_stats_file_name, max_file_bytes=MAX_FILE_BYTES)
+
+
+@asynccontextmanager
+async def opened(settings: Settings, *, clock: Callable[[], float] = time.time) -> AsyncIterator[App]:
+    """Open the database (made or brought up to date where needed) and make the pollers; close all at the end.
+
+    The pollers are not started: `Poller.start` brings the archive in, and is the caller's.
+
+    Raises:
+        DatabaseError: the database cannot be used; the message says why and what to do.
+        ConfigError: the TOML file of game servers is wrong.
+    """
+    configured = settings.servers()
+    async with AsyncExitStack() as stack:
+        database = Database(settings.database_url)
+        stack.push_async_callback(database.close)
+        before, now = await migrate.upgrade(database)
+        if before != now:
+            log.info("database upgraded", before=before or "empty", now=now)
+        importer = Importer(database, counting_rules(settings), clock)
+        if await importer.apply_rules() and before is not None:
+            log.info("counting rules changed, rounds counted anew")
+        pollers = []
+        for item in configured:
+            server = await importer.server(item.name, item.time_zone)
+            archive = Archive(item.archive)
+            poller = Poller(
+                server,
+                game_server(settings, item),
+                archive,
+                Ledger(database, server, archive, clock),
+                importer,
+                lease=Lease(database, f"poll:{item.name}", clock),
+                clock=clock,
+            )
+            stack.push_async_callback(poller.close)
+            pollers.append(poller)
+        yield App(settings, database, importer, pollers)

@@ -1,0 +1,120 @@
+"""When things happen: APScheduler as a timer only. What is known of a job lives in the database, not here."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Callable
+
+import structlog
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+from apscheduler.triggers.interval import IntervalTrigger
+
+from bot.ingest.archive import ArchiveError
+from bot.ingest.game_server import GameServerError
+from bot.ingest.lease import LeaseLostError
+from bot.ingest.poll import Poller, PollReport
+
+log = structlog.get_logger()
+
+LONGEST_BACK_OFF = 15 * 60
+"""Seconds. A server that is down for a day is still seen a quarter of an hour after it is back."""
+
+Listener = Callable[[PollReport], None]
+
+
+class PollSchedule:
+    """Polls each game server on its own timer, so that one that hangs holds nobody back.
+
+    A failure puts the next try off, longer each time and with some chance in it, so that a server that comes back is
+    not met by everybody at once. The same error is logged once as an error and then only in debug, until it is over.
+
+    Args:
+        pollers: started ones.
+        interval: seconds between two polls of a server.
+        listener: told of every poll that did something.
+    """
+
+    def __init__(self, pollers: list[Poller], interval: float, listener: Listener | None = None) -> None:
+        self.pollers = pollers
+        self.interval = interval
+        self.listener = listener
+        self._scheduler = AsyncIOScheduler(timezone="UTC")
+        self._failures: dict[str, int] = {}
+        self._last_error: dict[str, str] = {}
+        self._not_before: dict[str, float] = {}
+
+    def start(self) -> None:
+        """Start the timers; the first poll of each server comes at once."""
+        for poller in self.pollers:
+            self._scheduler.add_job(
+                self._tick,
+                IntervalTrigger(seconds=self.interval),
+                args=[poller],
+                id=f"poll:{poller.server.name}",
+                next_run_time=_now(),
+                # A poll that takes longer than the interval is not joined by a second one, nor made up for.
+                max_instances=1,
+                coalesce=True,
+                misfire_grace_time=None,
+            )
+        self._scheduler.start()
+
+    async def stop(self, grace: float = 20.0) -> None:
+        """Stop the timers and let polls under way end, at most `grace` seconds."""
+        self._scheduler.pause()
+        for job in self._scheduler.get_jobs():
+            job.remove()
+        running = [asyncio.create_task(poller.idle()) for poller in self.pollers]
+        if running:
+            _, late = await asyncio.wait(running, timeout=grace)
+            for task in late:
+                task.cancel()
+        self._scheduler.shutdown(wait=False)
+
+    async def _tick(self, poller: Poller) -> None:
+        name = poller.server.name
+        if time.monotonic() < self._not_before.get(name, 0.0):
+            return
+        try:
+            holder = await poller.lease.hold() if poller.lease is not None else None
+            if holder is not None:
+                self._say(name, "another process polls this server; standing by", holder=holder.holder)
+                return
+            report = await poller.poll()
+        except (GameServerError, ArchiveError, LeaseLostError, OSError) as error:
+            failures = self._failures[name] = self._failures.get(name, 0) + 1
+            wait = min(self.interval * 2 ** min(failures - 1, 10), LONGEST_BACK_OFF) * random.uniform(0.7, 1.0)
+            self._not_before[name] = time.monotonic() + wait
+            self._say(name, str(error), next_try_in=round(wait))
+            return
+        except Exception:
+            log.exception("poll failed", server=name)
+            return
+        if self._failures.pop(name, 0) or name in self._last_error:
+            log.info("game server is back", server=name)
+        self._last_error.pop(name, None)
+        self._report(report)
+
+    def _say(self, name: str, message: str, **details: object) -> None:
+        level = "debug" if self._last_error.get(name) == message else "warning"
+        self._last_error[name] = message
+        getattr(log, level)(message, server=name, **details)
+
+    def _report(self, report: PollReport) -> None:
+        for name, reason in report.problems:
+            log.warning("file not imported", server=report.server, file=name, reason=reason)
+        if report.suspicious:
+            log.warning("listing not believed", server=report.server, reason=report.suspicious)
+        if report.outcomes:
+            counts = {result.value: count for result, count in sorted(report.outcomes.items())}
+            log.info("poll", server=report.server, fetched=report.fetched, seconds=round(report.seconds, 2), **counts)
+        if self.listener is not None and (report.outcomes or report.problems):
+            self.listener(report)
+
+
+def _now() -> object:
+    from datetime import UTC, datetime
+
+    return datetime.now(UTC)
