@@ -129,7 +129,7 @@ def _start_of_section_2(rows: list[tuple[int, list[str]]]) -> int:
             return index
         if _is_versus(fields):
             following = rows[index + 1][1] if index + 1 < len(rows) else []
-            if len(following) != 3 or following[0] == _SUBJECT_LINE or _is_versus(following):
+            if len(following) != 3 or following[0] == _SUBJECT_LINE or _COUNT.fullmatch(following[1]):
                 return index
     return len(rows)
 

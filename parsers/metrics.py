@@ -6,6 +6,11 @@ first, then divide. Percentages are 0..100, times seconds; None means undefined 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+Formula = Callable[[int, int], float | None]
+"""A formula over two counts."""
+
 
 def _ratio(numerator: float, denominator: float, scale: float = 1.0) -> float | None:
     return scale * numerator / denominator if denominator > 0 else None

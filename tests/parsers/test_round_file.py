@@ -10,7 +10,6 @@ from stats_text import GRENADE, LUGER, MP40, R1_NAME, R2_NAME, header, player, r
 
 from parsers import MAX_FILE_BYTES, ParseError, PlayerLine, RoundFile, WeaponStats, parse_round_file
 
-
 _INTEGER_FIELDS = [
     field.name
     for field in fields(PlayerLine)
@@ -25,6 +24,7 @@ def parse(*lines: str, eol: str = "\n", name: str = R1_NAME) -> RoundFile:
 def test_a_header_and_a_player_are_read_field_by_field() -> None:
     # Every number is different, so that no two fields can change places unseen.
     given_fields = {name: number for number, name in enumerate(_INTEGER_FIELDS, 101)}
+    assert len(given_fields) == 30
     line = player(
         "abcd0001",
         "^1Eva",
