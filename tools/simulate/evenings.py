@@ -43,12 +43,14 @@ def play_evenings(
     players_per_side: tuple[int, int] = (3, 6),
     hazards: Hazards = DEFAULT_HAZARDS,
     host_name: str = HOST_NAME,
+    first_number: int = 0,
 ) -> Iterator[PlayedRound]:
     """Play evening after evening and hand out every round's file in the order the server wrote them.
 
     Ends after `evenings` evenings or `rounds` round files, whichever comes first; without either it never ends. The
     same arguments always give the same bytes. `layout` is the number of tab fields (33, 36, 37 or 38); None follows
-    the dates of the real server's writers. `milliseconds` writes the newer nine-field header.
+    the dates of the real server's writers. `milliseconds` writes the newer nine-field header. `first_number` begins
+    with a later evening than the seed's first, for going on where an earlier run stopped.
     """
     style = Style(layout or 38, newline, milliseconds, host_name)
     server = GameServer(seed, hazards, style, players_per_side)
@@ -58,7 +60,7 @@ def play_evenings(
     held: PlayedRound | None = None
     while evenings is None or number < evenings:
         style.layout = layout or layout_on(day)
-        for played in server.play_evening(number, day):
+        for played in server.play_evening(first_number + number, day):
             if rounds is not None and handed_out >= rounds:
                 break
             if held is not None:
