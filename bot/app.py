@@ -97,3 +97,20 @@ async def opened(settings: Settings, *, clock: Callable[[], float] = time.time) 
             stack.push_async_callback(poller.close)
             pollers.append(poller)
         yield App(settings, database, importer, pollers)
+
+
+async def archive_poller(app: App, name: str) -> Poller:
+    """Return the poller of that name, or one without SFTP where no such game server is set up.
+
+    The second kind imports from folders and answers from its archive, `LOCAL_STATS_PATH/NAME` (or `LOCAL_STATS_PATH`
+    itself under the name that the settings give the one server most have).
+    """
+    known = app.pollers.get(name)
+    if known is not None:
+        return known
+    settings = app.settings
+    folder = settings.local_stats_path if name == settings.server_name else settings.local_stats_path / name
+    server = await app.importer.server(name, settings.server_timezone)
+    archive = Archive(folder)
+    ledger = Ledger(app.database, server, archive, app.importer.clock)
+    return Poller(server, None, archive, ledger, app.importer, clock=app.importer.clock)

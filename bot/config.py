@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import tomllib
@@ -10,6 +11,7 @@ from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -25,7 +27,19 @@ from sqlalchemy.engine import make_url
 SERVER_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
 """A game server's short name: it is part of keys, folder names and object keys, so it stays plain."""
 
-DatabaseUrl = Annotated[str, Field(pattern=r"^(sqlite\+aiosqlite|postgresql\+asyncpg)://")]
+DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg", "postgres": "postgresql+asyncpg"}
+"""URL schemes as people write them, with the drivers they stand for."""
+
+
+def _check_database_url(value: str) -> str:
+    scheme, separator, rest = value.partition("://")
+    driver = DRIVERS.get(scheme, scheme)
+    if not separator or driver not in DRIVERS.values():
+        raise ValueError("write it like sqlite:///etlegacy_production.db or postgresql://user:password@host/database")
+    return f"{driver}://{rest}"
+
+
+DatabaseUrl = Annotated[str, AfterValidator(_check_database_url)]
 
 
 class ConfigError(Exception):
@@ -93,9 +107,7 @@ class Settings(BaseSettings):
 
     database_url: Annotated[
         DatabaseUrl,
-        Field(
-            description="where rounds are kept: sqlite+aiosqlite:///file.db or postgresql+asyncpg://user:password@host/name"
-        ),
+        Field(description="where rounds are kept: sqlite:///file.db or postgresql://user:password@host/database"),
     ] = "sqlite+aiosqlite:///etlegacy_production.db"
     local_stats_path: Annotated[Path, Field(description="the archive: one copy of every stats file")] = Path(
         "local_stats"
@@ -133,7 +145,7 @@ class Settings(BaseSettings):
     ] = ()
     config_file: Annotated[
         OptionalPath,
-        Field(description="TOML file with further game servers", validation_alias=AliasChoices("config_file")),
+        Field(description="TOML file with further game servers"),
     ] = None
     log_level: Annotated[Literal["debug", "info", "warning", "error"], Field(description="how much is logged")] = "info"
     log_format: Annotated[Literal["console", "json"], Field(description="console for people, json for collectors")] = (
@@ -195,10 +207,8 @@ class Settings(BaseSettings):
         if password is not None:
             texts.append(str(password))
         if self.config_file is not None:
-            try:
+            with contextlib.suppress(ConfigError):  # said where the servers are needed
                 texts += [s.password.get_secret_value() for s in self.servers() if s.password is not None]
-            except ConfigError:
-                pass  # said where the servers are needed
         return texts
 
     def _servers_of_file(self, path: Path) -> list[GameServerSettings]:

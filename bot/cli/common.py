@@ -8,9 +8,12 @@ import os
 import sys
 from collections.abc import Callable, Coroutine
 from enum import IntEnum
-from typing import Annotated, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
 
 import typer
+
+if TYPE_CHECKING:
+    from bot.config import GameServerSettings, Settings
 
 T = TypeVar("T")
 
@@ -39,7 +42,7 @@ def fail(message: str, code: ExitCode) -> NoReturn:
     raise typer.Exit(code)
 
 
-def load() -> Any:
+def load() -> Settings:
     """Read the settings and set logging up; end the command with a clear message where they are wrong."""
     from bot.config import ConfigError, load_settings
     from bot.log import configure_logging
@@ -50,6 +53,16 @@ def load() -> Any:
         fail(f"{error}. See .env.example, or run `python -m bot setup`", ExitCode.CONFIG)
     configure_logging(settings.log_level, settings.log_format, settings.secrets())
     return settings
+
+
+def configured_servers(settings: Settings) -> list[GameServerSettings]:
+    """Return the configured game servers; end the command with a clear message where the TOML file is wrong."""
+    from bot.config import ConfigError
+
+    try:
+        return settings.servers()
+    except ConfigError as error:
+        fail(str(error), ExitCode.CONFIG)
 
 
 def run(main: Callable[[], Coroutine[Any, Any, T]]) -> T:

@@ -69,6 +69,10 @@ class Archive:
             ) from error
         return sorted(found, key=lambda file: file.name)
 
+    def other_names(self) -> int:
+        """Return how many entries of the folder have names that no stats file has."""
+        return sum(1 for path in self.folder.iterdir() if not is_stats_file_name(path.name))
+
     def read(self, name: str, limit: int) -> bytes | None:
         """Return a file's bytes (at most `limit` + 1 of them), or None where the archive has no such file.
 
@@ -133,7 +137,7 @@ class Archive:
             return
         aside = self.folder / REPLACED
         aside.mkdir(exist_ok=True)
-        os.replace(path, aside / f"{path.name}.{content_hash(earlier)[:16]}")
+        path.replace(aside / f"{path.name}.{content_hash(earlier)[:16]}")
 
     def flush(self) -> None:
         """Make the folder's new names durable."""

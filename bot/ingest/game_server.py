@@ -80,13 +80,15 @@ _T = TypeVar("_T")
 
 _LEAST_IN_FLIGHT: Final = 32
 _MOST_IN_FLIGHT: Final = 512
+_MOST_HANDLES_UNASKED: Final = 250
+"""Open files that any server will hold for us, where it does not say how many it would."""
 _FILES_PER_SECOND: Final = 6_400
 """What one core decrypts. More requests than are answered while one travels there and back gain nothing."""
 _TRIPS_PER_FILE: Final = 2
 _MEMORY_FOR_FETCHING: Final = 32 * 1024 * 1024
 _RESULTS_AHEAD: Final = 64
 
-_READDIRS_AT_FIRST: Final = 8
+_FEWEST_READDIRS: Final = 8
 _LONGEST_NAME: Final = 255
 _SKIPPED_KEPT: Final = 100
 _IGNORED_KEPT: Final = 20
@@ -223,7 +225,7 @@ class GameServer:
         self._lock = asyncio.Lock()
         self._connection: asyncssh.SSHClientConnection | None = None
         self._session: SftpSession | None = None
-        self._readdirs = _READDIRS_AT_FIRST
+        self._readdirs: int | None = None
         self._mtime_seen: tuple[int, float] | None = None
         self.connections_made = 0
         """Connections opened so far."""
@@ -327,8 +329,7 @@ class GameServer:
         deepest = requests_in_flight(session.round_trip)
         largest = max(1, min(self.max_file_bytes, max(file.size for file in files)))
         deepest = min(deepest, max(1, _MEMORY_FOR_FETCHING // largest))
-        if session.max_open_handles is not None:
-            deepest = min(deepest, max(1, session.max_open_handles - 1))
+        deepest = min(deepest, max(1, (session.max_open_handles or _MOST_HANDLES_UNASKED) - 1))
 
         # A server that has no handles left says "failure", as for anything else it cannot explain: such files get a
         # second chance with few others beside them.
@@ -512,7 +513,7 @@ class GameServer:
             else:
                 # Not known yet: whoever answers a cancelled question gets the handle back at once.
                 opened.cancel()
-        self._readdirs = max(_READDIRS_AT_FIRST, answers + 2)
+        self._readdirs = answers + 2
         seen, since = self._mtime_seen or (mtime, began)
         return Listing(
             files=sorted(collected.files.values()),
@@ -529,8 +530,9 @@ class GameServer:
         """Read all names and return how many answers they took."""
         # One answer brings about a hundred names. As many questions as the last listing needed leave at once, and two
         # more with every answer, up to what the line can hold.
-        most = max(_READDIRS_AT_FIRST, requests_in_flight(session.round_trip) // 4)
-        asked = deque(session.readdir(handle) for _ in range(min(most, self._readdirs)))
+        most = max(_FEWEST_READDIRS, requests_in_flight(session.round_trip) // 4)
+        first = max(_FEWEST_READDIRS, most // 4 if self._readdirs is None else self._readdirs)
+        asked = deque(session.readdir(handle) for _ in range(min(most, first)))
         answers = entries = 0
         ended = False
         while asked:

@@ -302,17 +302,28 @@ class Poller:
 
     # ------------------------------------------------------------------ into the database
 
-    async def _import(self, batch: Sequence[Incoming], report: PollReport, *, durable: bool) -> None:
-        """Archive, then import: after a crash in between, the archive has the file and the next start imports it."""
+    async def take(self, batch: Sequence[Incoming], *, durable: bool = False) -> list[Outcome]:
+        """Archive files, then import them; after a crash in between, the next start finds them in the archive.
+
+        Args:
+            batch: files of this server, whole.
+            durable: wait for the disk with each file; False waits once for all of them.
+
+        Returns:
+            What became of each.
+        """
         if not batch:
-            return
+            return []
         for item in batch:
             self.archive.write(item.name, item.data, durable=durable)
         if not durable:
             self.archive.flush()
         outcomes = await self.importer.import_files(self.server, batch, lease=self.lease)
         self.ledger.remember(outcomes)
-        report.count(outcomes)
+        return outcomes
+
+    async def _import(self, batch: Sequence[Incoming], report: PollReport, *, durable: bool) -> None:
+        report.count(await self.take(batch, durable=durable))
 
     async def _import_archived(self, names: Sequence[str], report: PollReport, progress: Progress | None) -> None:
         for start in range(0, len(names), BATCH):
