@@ -43,7 +43,9 @@ def check_line(line: str, layout: int) -> None:
     if layout == 38:
         assert int(fields[20]) == sum(row[1] for row in quintuples), line
     kills, deaths = sum(row[2] for row in quintuples), sum(row[3] for row in quintuples)
-    assert fields[26] == f"{kills / deaths if deaths else kills + 1:.1f}", line
+    # Rounded to a tenth, halves up; in whole numbers, so that no floating point decides.
+    tenths = (20 * kills + deaths) // (2 * deaths) if deaths else 10 * (kills + 1)
+    assert fields[26] == f"{tenths // 10}.{tenths % 10}", line
 
 
 def lines_of(played: PlayedRound, newline: str) -> list[str]:

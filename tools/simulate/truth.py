@@ -152,4 +152,4 @@ class PlayedRound:
 
 def player_key(guid: str, name: str, *, is_bot: bool) -> str:
     """How a player is told apart in a round: all bots share one GUID, so theirs goes with the name."""
-    return f"{guid} {name}" if is_bot else guid
+    return f"{guid}:{name}" if is_bot else guid

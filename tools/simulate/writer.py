@@ -6,6 +6,7 @@ the file and the script's habits (its ratios, its dead fields); what happened in
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -79,9 +80,14 @@ def clock(seconds: int) -> str:
     return f"{seconds // 60}:{seconds % 60:02d}"
 
 
+def one_decimal(value: float) -> str:
+    """A number as the script rounds it: halves up, which is not what printing alone would do."""
+    return f"{math.floor(value * 10 + 0.5) / 10:.1f}"
+
+
 def minutes_text(seconds: float) -> str:
     """Seconds on a team as field 22 writes them: minutes with one decimal."""
-    return f"{seconds / 60:.1f}"
+    return one_decimal(seconds / 60)
 
 
 def file_name(stamp: datetime, map_name: str, round_number: int, *, suffix: str = "") -> str:
@@ -114,11 +120,11 @@ def line_text(line: ClientLine, layout: int) -> str:
     head = (
         f"{line.guid}\\{line.name}\\{line.rounds}\\{line.team}\\{mask} {''.join(rows)}"
         f"\t{line.damage_given}\t{line.damage_received}\t{line.team_damage_given}\t{line.team_damage_received}"
-        f"\t{line.gibs}\t{line.self_kills}\t{line.team_kills}\t{line.team_gibs}\t{line.alive_percent:.1f}\t{line.xp}"
+        f"\t{line.gibs}\t{line.self_kills}\t{line.team_kills}\t{line.team_gibs}\t{one_decimal(line.alive_percent)}\t{line.xp}"
         f"\t{line.killing_spree}\t{line.death_spree}\t{line.kill_assists}\t{line.kill_steals}\t{line.headshot_kills}"
         f"\t{line.objectives_stolen}\t{line.objectives_returned}\t{line.dynamites_planted}\t{line.dynamites_defused}"
-        f"\t{line.times_revived}\t{line.bullets_fired}\t0.0\t{line.minutes}\t{line.tank_meatshield:.1f}"
-        f"\t{line.time_dead_ratio:.1f}\t{line.time_dead_minutes:.1f}\t{ratio:.1f}\t{line.useful_kills}"
+        f"\t{line.times_revived}\t{line.bullets_fired}\t0.0\t{line.minutes}\t{one_decimal(line.tank_meatshield)}"
+        f"\t{one_decimal(line.time_dead_ratio)}\t{one_decimal(line.time_dead_minutes)}\t{one_decimal(ratio)}\t{line.useful_kills}"
     )
     if layout == 33:
         return f"{head}\t{double}\t{triple}\t{quad}\t{penta}\t{mega}"
