@@ -1,5 +1,6 @@
 """A folder as a server leaves it after months, and the command that fills one."""
 
+import asyncio
 import itertools
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from tools.simulate.__main__ import main
+from tools.simulate.__main__ import keep_playing, main
 from tools.simulate.backlog import moved_name, play_backlog, write_backlog
 from tools.simulate.hazards import Hazards
 from tools.simulate.truth import RoundKind
@@ -98,6 +99,25 @@ def test_the_command_plays_evenings_in_any_style(tmp_path: Path) -> None:
     header, line = files[0].read_bytes().split(b"\n")[:2]
     assert header.count(b"\\") == 8
     assert line.count(b"\t") == 33
+
+
+def look(folder: Path, sizes: dict[str, set[int]]) -> None:
+    for path in folder.iterdir():
+        sizes.setdefault(path.name, set()).add(path.stat().st_size)
+
+
+async def test_rounds_keep_coming_and_are_seen_half_written(tmp_path: Path) -> None:
+    playing = asyncio.create_task(keep_playing(tmp_path, 3, every=0.01, slow=0.2, hazards=Hazards.none()))
+    sizes: dict[str, set[int]] = {}
+    while len(sizes) < 3:
+        assert not playing.done()
+        look(tmp_path, sizes)
+        await asyncio.sleep(0.005)
+    playing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await playing
+    assert all("-round-" in name for name in sizes)
+    assert any(len(seen) > 2 for seen in sizes.values())
 
 
 @pytest.mark.parametrize(

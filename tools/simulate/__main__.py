@@ -19,7 +19,7 @@ import typer
 
 from tools.simulate.backlog import moved, write_backlog, write_file, write_played
 from tools.simulate.evenings import play_evenings
-from tools.simulate.hazards import Hazards
+from tools.simulate.hazards import DEFAULT_HAZARDS, Hazards
 from tools.simulate.sftp_server import SimulatedSftpServer, write_slowly
 from tools.simulate.truth import PlayedRound
 from tools.simulate.writer import LAYOUTS
@@ -65,17 +65,21 @@ async def _write_live(folder: Path, played: PlayedRound, slow: float) -> None:
         write_file(folder, file.name, file.data, file.written_at, None)
 
 
-async def _keep_playing(
+async def keep_playing(
     folder: Path,
     seed: int,
+    *,
     every: float,
-    slow: float,
-    layout: int | None,
-    newline: str,
-    milliseconds: bool,
-    hazards: Hazards,
+    slow: float = 0.0,
+    layout: int | None = 38,
+    newline: str = "\r\n",
+    milliseconds: bool = False,
+    hazards: Hazards = DEFAULT_HAZARDS,
 ) -> None:
-    """One more round every so many seconds, each written as if it had just ended."""
+    """One more round every so many seconds, each written as if it had just ended, for ever.
+
+    `slow` is how many seconds the writing of a file takes; a reader sees it half written meanwhile.
+    """
     today = datetime.now().date()  # noqa: DTZ005 - the server's own clock
     evenings = play_evenings(
         seed,
@@ -190,7 +194,16 @@ def main(
                     typer.echo(f"password: {word}")
                 typer.echo(server.known_hosts_line, nl=False)
             if every is not None:
-                await _keep_playing(folder, seed, every, slow, fields, line_end, milliseconds, hazards)
+                await keep_playing(
+                    folder,
+                    seed,
+                    every=every,
+                    slow=slow,
+                    layout=fields,
+                    newline=line_end,
+                    milliseconds=milliseconds,
+                    hazards=hazards,
+                )
             await asyncio.Event().wait()
 
     if serve is not None or every is not None:

@@ -62,12 +62,18 @@ def _added(carried: Mapping[int, Quintuple], own: Mapping[int, Quintuple]) -> di
     return total
 
 
-def _tank_meatshield(rng: random.Random, received: int, deaths: int) -> float:
+def _tank_meatshield(rng: random.Random, received: int, deaths: int, *, second: bool) -> float:
     """Field 23: damage taken per death over 130, kept only above 3 and then kept for good."""
     value = received / deaths / 130 if deaths else 0.0
     if value > 3:
         return value
-    return 3.0 + 1.2 * rng.random() if rng.random() < 0.05 else 0.0
+    # It may have stood above 3 earlier in the round.
+    return 3.0 + 1.2 * rng.random() if rng.random() < (0.015 if second else 0.06) else 0.0
+
+
+def _time_dead(rng: random.Random, dead: float) -> float:
+    """Fields 24 and 25 of older writers: the running wait added once more every five seconds, now and then far more."""
+    return dead * (1.6 + 1.6 * rng.random() if rng.random() > 0.015 else 4.0 + 8.0 * rng.random())
 
 
 def _bullets_fired(rng: random.Random, layout: int, shots: int, seconds: float) -> int:
@@ -111,8 +117,8 @@ def line_and_truth(
     alive_seconds = before.alive_seconds + fighter.seconds - fighter.dead
     minutes = minutes_text(seconds)
     received = before.damage_received + fighter.damage_received
-    tank = _tank_meatshield(rng, received, deaths)
-    dead_shown = fighter.dead if style.milliseconds else fighter.inflated_dead
+    tank = _tank_meatshield(rng, received, deaths, second=carried is not None)
+    dead_shown = fighter.dead if style.milliseconds else _time_dead(rng, fighter.dead)
     double, triple, quad, penta, mega = fighter.multikills
     line = ClientLine(
         guid=fighter.player.guid,

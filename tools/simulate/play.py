@@ -49,8 +49,7 @@ class Fighter:
     """A player in one round: who he is there, and everything he does in it.
 
     `joins` and `leaves` are the seconds between which he is on a team, `reconnects` the moment his client comes back
-    without its numbers. `dead` is the time he waited to play again, `inflated_dead` the same as older writers add
-    it up (the running wait once more every five seconds).
+    without its numbers. `dead` is the time he waited to play again.
     """
 
     __slots__ = (
@@ -80,7 +79,6 @@ class Fighter:
         "headshot_kill_rate",
         "headshot_kills",
         "headshot_kills_by",
-        "inflated_dead",
         "joins",
         "kills",
         "kills_by",
@@ -167,7 +165,6 @@ class Fighter:
         waiting = max(0.0, self.back_at - now)
         self.back_at = now + waiting
         self.dead = waiting
-        self.inflated_dead = 0.0
         self.damage: dict[int, float] = {}
         self.kills_by: dict[int, int] = {}
         self.headshot_kills_by: dict[int, int] = {}
@@ -322,8 +319,6 @@ def _fall(rng: random.Random, victim: Fighter, killer: Fighter | None, now: floa
     down = min(back, end) - now
     victim.back_at = back
     victim.dead += down
-    steps = int(down / 5)
-    victim.inflated_dead += 2.5 * steps * (steps + 1) + (down - 5 * steps)
     if killer is not None and killer.side != victim.side:
         killer.denied += down
 
