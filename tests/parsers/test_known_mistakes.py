@@ -39,8 +39,9 @@ def read_2(*lines: str, head: str | None = None) -> RoundFile:
 
 def second_half(r1: dict[str, Any], r2: dict[str, Any]) -> PlayerRound:
     """Return one player's round 2, from what his two lines hold."""
-    earlier = read_1(player(ANNA, **({"minutes": "5.0"} | r1)))
-    return derive_round(read_2(player(ANNA, **({"minutes": "8.0", "rounds": 1} | r2))), earlier).players[0]
+    first: dict[str, Any] = {"minutes": "5.0"} | r1
+    second: dict[str, Any] = {"minutes": "8.0", "rounds": 1} | r2
+    return derive_round(read_2(player(ANNA, **second)), read_1(player(ANNA, **first))).players[0]
 
 
 def test_a_round_2_that_shows_the_whole_match() -> None:
