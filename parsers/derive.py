@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from enum import StrEnum
 from operator import attrgetter, sub
-from typing import Final
+from typing import Final, Protocol
 
 from parsers.construct import positional_constructor, weapon_stats
 from parsers.model import (
@@ -41,6 +41,14 @@ class MapResult(StrEnum):
     R1_ATTACKERS = "r1_attackers"
     R2_ATTACKERS = "r2_attackers"
     DRAW = "draw"
+
+
+class Attack(Protocol):
+    """How a round's attack ended, as a `Round` says it: None where its winner is unknown."""
+
+    @property
+    def attackers_completed(self) -> bool | None:
+        """True where the attackers did their objective."""
 
 
 # Counters that run on into round 2 and can be subtracted.
@@ -230,7 +238,7 @@ def derive_round(file: RoundFile, round_1: RoundFile | None = None, *, number: i
     )
 
 
-def map_result(r1: Round, r2: Round) -> MapResult | None:
+def map_result(r1: Attack, r2: Attack) -> MapResult | None:
     """Return who won the match of two rounds, None where a winner is unknown or a round was aborted.
 
     By winners and defenders alone: clocks are rounded, and a full hold shows the limit. When both attacks succeeded

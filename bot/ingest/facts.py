@@ -209,7 +209,8 @@ class FactWriter:
         await self._write_changed(connection, server, changed)
         await self._write_players(connection, changed, vanished)
         await self._drop_empty(connection, old_matches | vanished.matches)
-        await self._link_awards(connection, server, changed.values())
+        if changed:
+            await self._relink_awards(connection, server, changed.values())
         await self._announce(connection, server, [known for known in changed.values() if known.row is None], now)
 
     async def _arrivals(
@@ -733,32 +734,29 @@ class FactWriter:
     # ------------------------------------------------------------------ awards
 
     async def write_awards(self, connection: AsyncConnection, server: Server, files: Sequence[AwardsFile]) -> None:
-        """Store the awards of `-endstats` files, and link them to their rounds where those are here already."""
+        """Store the awards of `-endstats` files, linked to their rounds where those are here already."""
         names = [file.name.name for file in files]
         for table in (awards, award_opponents):
             for part in chunks(names):
                 await connection.execute(
                     delete(table).where(table.c.server_id == server.id, table.c.file_name.in_(part))
                 )
+        links = await self._links(connection, server, names)
+        award_rows: list[tuple[Any, ...]] = []
+        for file in files:
+            link = links[file.name.name]
+            for award in file.awards:
+                found = (link.round_id, link.players.get(award.player), award.player, award.title)
+                value = (award.number, award.unit, award.value, award.doubtful)
+                award_rows.append((server.id, file.name.name, award.line, *found, *value))
         await bulk_insert(
             connection,
             awards,
-            ("server_id", "file_name", "line", "player_name", "award", "value", "unit", "text", "doubtful"),
-            [
-                (
-                    server.id,
-                    file.name.name,
-                    award.line,
-                    award.player,
-                    award.title,
-                    award.number,
-                    award.unit,
-                    award.value,
-                    award.doubtful,
-                )
-                for file in files
-                for award in file.awards
-            ],
+            (
+                *("server_id", "file_name", "line", "round_id", "player_id", "player_name", "award"),
+                *("value", "unit", "text", "doubtful"),
+            ),
+            award_rows,
         )
         await bulk_insert(
             connection,
@@ -779,57 +777,80 @@ class FactWriter:
                 for row in file.versus
             ],
         )
-        for name in names:
-            await self._link_awards_file(connection, server, name)
 
-    async def _link_awards(self, connection: AsyncConnection, server: Server, changed: Iterable[_Known]) -> None:
-        """Link awards files whose stamp is near a changed round's."""
+    async def _relink_awards(self, connection: AsyncConnection, server: Server, changed: Iterable[_Known]) -> None:
+        """Link awards files that were here before the rounds they belong to, or whose round has other players now."""
         stamps = [known.derived.file.stamp for known in changed]
-        if not stamps:
-            return
+        window = timedelta(seconds=AWARDS_WINDOW)
         low, high = (
-            (stamp + timedelta(seconds=seconds)).strftime("%Y-%m-%d-%H%M%S")
-            for stamp, seconds in ((min(stamps), -AWARDS_WINDOW), (max(stamps), AWARDS_WINDOW + 1))
+            f"{at:%Y-%m-%d-%H%M%S}" for at in (min(stamps) - window, max(stamps) + window + timedelta(seconds=1))
         )
-        query = (
-            select(awards.c.file_name)
-            .where(awards.c.server_id == server.id, awards.c.file_name.between(low, high))
-            .distinct()
-        )
-        near = {stamp + timedelta(seconds=s) for stamp in stamps for s in range(-AWARDS_WINDOW, AWARDS_WINDOW + 1)}
-        for name in (await connection.scalars(query)).all():
-            if parse_file_name(name).stamp in near:
-                await self._link_awards_file(connection, server, name)
-
-    async def _link_awards_file(self, connection: AsyncConnection, server: Server, name: str) -> None:
-        """Find the round an awards file belongs to (same map and number, nearest stamp) and its players by name."""
-        file = parse_file_name(name)
-        query = select(rounds.c.id, rounds.c.stamp, rounds.c.file_name).where(
-            rounds.c.server_id == server.id,
-            rounds.c.map_name == file.map_name.lower(),
-            rounds.c.stamp.between(
-                (file.stamp - timedelta(seconds=AWARDS_WINDOW)).isoformat(),
-                (file.stamp + timedelta(seconds=AWARDS_WINDOW)).isoformat(),
-            ),
-        )
-        near = [
-            (abs((datetime.fromisoformat(row.stamp) - file.stamp).total_seconds()), row.file_name, row.id)
-            for row in await connection.execute(query)
-            if parse_file_name(row.file_name).round_number == file.round_number
+        near: dict[str, list[Any]] = {}
+        columns = (awards.c.file_name, awards.c.line, awards.c.round_id, awards.c.player_id, awards.c.player_name)
+        query = select(*columns).where(awards.c.server_id == server.id, awards.c.file_name.between(low, high))
+        for row in await connection.execute(query):
+            near.setdefault(row.file_name, []).append(row)
+        links = await self._links(connection, server, list(near))
+        moved = [
+            {"file": name, "at": row.line, "round_id": links[name].round_id, "player_id": player_id}
+            for name, rows in near.items()
+            for row in rows
+            if (row.round_id, row.player_id)
+            != (links[name].round_id, player_id := links[name].players.get(row.player_name))
         ]
-        round_id = min(near)[2] if near else None
-        mine = and_(awards.c.server_id == server.id, awards.c.file_name == name)
-        await connection.execute(update(awards).where(mine).values(round_id=round_id, player_id=None))
-        if round_id is None:
-            return
-        by_name: dict[str, set[int]] = {}
-        seen = select(player_rounds.c.name, player_rounds.c.player_id).where(player_rounds.c.round_id == round_id)
-        for row in await connection.execute(seen):
-            by_name.setdefault(row.name, set()).add(row.player_id)
-        for player_name, ids in by_name.items():
-            if len(ids) == 1:
-                statement = update(awards).where(mine, awards.c.player_name == player_name)
-                await connection.execute(statement.values(player_id=next(iter(ids))))
+        if moved:
+            statement = update(awards).where(
+                awards.c.server_id == server.id,
+                awards.c.file_name == bindparam("file"),
+                awards.c.line == bindparam("at"),
+            )
+            await connection.execute(_set(statement, "round_id", "player_id"), moved)
+
+    async def _links(self, connection: AsyncConnection, server: Server, names: Sequence[str]) -> dict[str, _Link]:
+        """Find the round each awards file belongs to (same map and number, nearest stamp), and its players by name."""
+        files = [parse_file_name(name) for name in names]
+        links = {file.name: _Link() for file in files}
+        if not files:
+            return links
+        # An hour of summer time and the window either way.
+        ends = [round_end(file.stamp, server.zone, None) for file in files]
+        query = select(rounds.c.id, rounds.c.stamp, rounds.c.file_name, rounds.c.map_name).where(
+            rounds.c.server_id == server.id, rounds.c.ended_at.between(min(ends) - 7200, max(ends) + 7200)
+        )
+        by_map: dict[tuple[str, int], list[tuple[datetime, str, int]]] = {}
+        for row in await connection.execute(query):
+            number = 2 if row.file_name.endswith("-round-2.txt") else 1
+            found = (datetime.fromisoformat(row.stamp), row.file_name, row.id)
+            by_map.setdefault((row.map_name, number), []).append(found)
+        for file in files:
+            near = [
+                (abs((stamp - file.stamp).total_seconds()), round_file, round_id)
+                for stamp, round_file, round_id in by_map.get((file.map_name.lower(), file.round_number), ())
+            ]
+            nearest = min(near, default=None)
+            if nearest is not None and nearest[0] <= AWARDS_WINDOW:
+                links[file.name].round_id = nearest[2]
+        of_round = {link.round_id: link for link in links.values() if link.round_id is not None}
+        seen: dict[int, dict[str, set[int]]] = {}
+        for part in chunks(of_round):
+            who = select(player_rounds.c.round_id, player_rounds.c.name, player_rounds.c.player_id)
+            for round_id, name, player_id in await connection.execute(who.where(player_rounds.c.round_id.in_(part))):
+                seen.setdefault(round_id, {}).setdefault(name, set()).add(player_id)
+        for link in links.values():
+            if link.round_id is not None:
+                # A name that two people carried in this round tells neither.
+                link.players = {
+                    name: next(iter(ids)) for name, ids in seen.get(link.round_id, {}).items() if len(ids) == 1
+                }
+        return links
+
+
+@dataclass(slots=True)
+class _Link:
+    """The round an awards file belongs to, and its players' ids by name."""
+
+    round_id: int | None = None
+    players: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
