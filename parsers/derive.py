@@ -117,9 +117,9 @@ def is_aborted_round_1(file: RoundFile) -> bool:
 def is_aborted_round_2(file: RoundFile, round_1: RoundFile) -> bool:
     """Tell whether a file that says round 1 is the cut off round 2 that follows `round_1`.
 
-    True when both say round 1 of the same map, and at least two players are in both, and each of them carried his
-    stats over once more, has no running counter that dropped and changed sides (or has no side any more), and the time
-    to beat is the one that `round_1` set, where that is given.
+    True when both say round 1 of the same map, the time to beat is the one that `round_1` set (where that is given),
+    and at least two players, and most of those in both, carried their stats over once more, dropped no running
+    counter and changed sides (or have no side any more). Those who reconnected started again, and tell nothing.
     """
     ours, theirs = file.header, round_1.header
     if ours.round_number != 1 or theirs.round_number != 1 or ours.map_name.lower() != theirs.map_name.lower():
@@ -127,16 +127,22 @@ def is_aborted_round_2(file: RoundFile, round_1: RoundFile) -> bool:
     if theirs.next_time_limit is not None and ours.time_limit != theirs.next_time_limit:
         return False
     before = {player_key(line): line for line in round_1.players}
-    pairs = [(line, before[key]) for line in file.players if (key := player_key(line)) in before]
-    swapped = 0
-    for line, earlier in pairs:
-        if line.rounds != earlier.rounds + 1 or _difference(line, earlier) is None:
+    carried = reconnected = swapped = 0
+    for line in file.players:
+        earlier = before.get(player_key(line))
+        if earlier is None:
+            continue
+        if line.rounds <= earlier.rounds or _difference(line, earlier) is None:
+            reconnected += 1
+            continue
+        if line.rounds != earlier.rounds + 1:
             return False
         if line.side in (1, 2) and earlier.side in (1, 2):
             if line.side == earlier.side:
                 return False
             swapped += 1
-    return len(pairs) >= 2 and swapped > 0
+        carried += 1
+    return carried >= 2 and carried > reconnected and swapped > 0
 
 
 def player_as_written(line: PlayerLine, basis: Basis = Basis.SINGLE) -> PlayerRound:
