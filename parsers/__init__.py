@@ -6,6 +6,7 @@ from parsers import metrics
 from parsers.awards import covers_both_rounds, parse_awards_file
 from parsers.colors import strip_colors
 from parsers.derive import (
+    Attack,
     MapResult,
     derive_round,
     is_aborted_round_1,
@@ -45,6 +46,7 @@ __all__ = [
     "MAX_FILE_BYTES",
     "PARSER_VERSION",
     "WEAPONS",
+    "Attack",
     "Award",
     "AwardsFile",
     "Basis",

@@ -2,40 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from parsers import RoundFile, parse_round_file
-
-_REAL_ROUNDS = Path(__file__).resolve().parents[2].parent / "shared" / "rounds"
-
-
-class RealRounds:
-    """Real stats files, and the right numbers for each of them."""
-
-    def __init__(self, folder: Path) -> None:
-        self.names = sorted(path.name for path in folder.glob("*.txt"))
-        self.data = {name: (folder / name).read_bytes() for name in self.names}
-        self.expected: dict[str, Any] = json.loads((folder / "expected.json").read_text("utf-8"))
-        self.round_1_of: dict[str, str] = {m["r2_file"]: m["r1_file"] for m in self.expected["matches"]}
-        self._parsed: dict[str, RoundFile] = {}
-
-    def parsed(self, name: str) -> RoundFile:
-        if name not in self._parsed:
-            self._parsed[name] = parse_round_file(self.data[name], name)
-        return self._parsed[name]
-
-    def round_1(self, name: str) -> RoundFile | None:
-        """Return the round 1 file that `name` continues, if there is one."""
-        earlier = self.round_1_of.get(name)
-        return None if earlier is None else self.parsed(earlier)
+from tests.parsers.real_files import RealRounds
 
 
 @pytest.fixture(scope="session")
-def real_rounds() -> RealRounds:
-    if not (_REAL_ROUNDS / "expected.json").is_file():
-        pytest.skip("the real rounds are not beside the project (../shared/rounds)")
-    return RealRounds(_REAL_ROUNDS)
+def real_rounds(real_rounds_folder: Path) -> RealRounds:
+    return RealRounds(real_rounds_folder)

@@ -4,7 +4,6 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from stats_text import GRENADE, KNIFE, LUGER, MP40, R1_NAME, R2_NAME, THOMPSON, header, player, stats_file
 
 from parsers import (
     Basis,
@@ -23,6 +22,7 @@ from parsers import (
     player_as_written,
     player_key,
 )
+from tests.parsers.stats_text import GRENADE, KNIFE, LUGER, MP40, R1_NAME, R2_NAME, THOMPSON, header, player, stats_file
 
 ANNA, BOB, CARL, DORA = "AAAA0001", "BBBB0002", "CCCC0003", "DDDD0004"
 
@@ -260,6 +260,9 @@ def test_who_is_missing_in_a_round_1_that_lost_lines_is_not_taken_for_a_late_one
         assert by_guid(played)[ANNA].basis is Basis.DIFFERENTIAL
         assert by_guid(played)[BOB].basis is Basis.CUMULATIVE
         assert RoundFlag.NO_ROUND_1 in played.flags
+        # One who carried his stats over less often than the others was not there in round 1.
+        late = derive_round(replace(later, players=(later.players[0], replace(later.players[1], rounds=0))), earlier)
+        assert by_guid(late)[BOB].basis is Basis.FRESH
     assert RoundFlag.INCOMPLETE_FILE in derive_round(later, without_end).flags
     # Nothing is missing here: he only never fired a shot in round 1.
     assert by_guid(derive_round(later, round_1(player(ANNA))))[BOB].basis is Basis.FRESH
@@ -476,6 +479,22 @@ def test_an_aborted_round_2_that_says_round_1_is_recognised() -> None:
 )
 def test_a_replay_of_round_1_is_no_aborted_round_2(changes: dict[str, Any]) -> None:
     assert not is_aborted_round_2(*aborted_pair(**changes))
+
+
+def test_those_who_reconnected_do_not_hide_an_aborted_round_2_unless_they_outnumber_the_others() -> None:
+    cut_off, r1 = aborted_pair()
+    (anna, bob), (anna_1, bob_1) = cut_off.players, r1.players
+
+    def with_reconnected(count: int) -> bool:
+        guids = [f"CCCC000{number}" for number in range(count)]
+        again = tuple(replace(anna, guid=guid, rounds=0) for guid in guids)
+        before = tuple(replace(anna_1, guid=guid) for guid in guids)
+        return is_aborted_round_2(
+            replace(cut_off, players=(anna, bob, *again)), replace(r1, players=(anna_1, bob_1, *before))
+        )
+
+    assert with_reconnected(1)
+    assert not with_reconnected(2)
 
 
 def test_an_aborted_round_2_is_of_the_same_map_and_match() -> None:

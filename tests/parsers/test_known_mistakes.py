@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from stats_text import COLT, GRENADE, LUGER, MP40, R1_NAME, R2_NAME, SYRINGE, header, player, stats_file
 
 from parsers import (
     Basis,
@@ -25,6 +24,7 @@ from parsers import (
     player_key,
     strip_colors,
 )
+from tests.parsers.stats_text import COLT, GRENADE, LUGER, MP40, R1_NAME, R2_NAME, SYRINGE, header, player, stats_file
 
 ANNA, BOB = "AAAA0001", "BBBB0002"
 

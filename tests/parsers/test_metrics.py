@@ -1,9 +1,9 @@
 from __future__ import annotations
 
 import pytest
-from stats_text import GRENADE, LUGER, MP40, R1_NAME, header, player, stats_file
 
 from parsers import derive_round, metrics, parse_round_file, player_record
+from tests.parsers.stats_text import GRENADE, LUGER, MP40, R1_NAME, header, player, stats_file
 
 
 def test_each_formula_on_numbers_worked_out_by_hand() -> None:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import itertools
 
-from conftest import RealRounds
-
 from parsers import (
     Basis,
     DurationSource,
@@ -20,6 +18,7 @@ from parsers import (
     player_record,
 )
 from parsers.model import PlayerRound
+from tests.parsers.real_files import RealRounds
 
 _UNBALANCED = {RoundFlag.KILLS_UNBALANCED, RoundFlag.DAMAGE_UNBALANCED, RoundFlag.TEAM_DAMAGE_UNBALANCED}
 

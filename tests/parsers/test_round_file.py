@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from stats_text import GRENADE, LUGER, MP40, R1_NAME, R2_NAME, header, player, read, stats_file
 
 from parsers import MAX_FILE_BYTES, ParseError, PlayerLine, RoundFile, WeaponStats, parse_round_file
+from tests.parsers.stats_text import GRENADE, LUGER, MP40, R1_NAME, R2_NAME, header, player, read, stats_file
 
 _INTEGER_FIELDS = [
     field.name
@@ -241,6 +241,7 @@ def test_text_is_utf8_or_else_latin_1_as_a_whole() -> None:
         player(minutes="-0.1"),
         player(xp="5.5"),
         player(kd_ratio="a b"),
+        player(kd_ratio="\u0661.\u0662"),
         player(revives_given="1 "),
         player() + "\t0",
         player().rsplit("\t", 3)[0],
@@ -321,6 +322,14 @@ def test_a_line_cut_to_an_older_layout_is_seen_as_cut() -> None:
     with pytest.raises(ParseError) as caught:
         parse_round_file(data[:-1], R1_NAME)
     assert caught.value.truncated
+
+
+def test_a_line_still_being_written_does_not_say_what_the_layout_is() -> None:
+    data = stats_file(header(), player("AAAA0001", layout=37), player("AAAA0002", layout=38))
+    with pytest.raises(ParseError) as caught:
+        parse_round_file(data[:-1], R1_NAME)
+    assert (caught.value.line, caught.value.truncated) == (3, True)
+    assert [line.line for line in parse_round_file(data, R1_NAME).rejected] == [2]
 
 
 def test_a_file_without_its_last_end_of_line_is_not_complete() -> None:
