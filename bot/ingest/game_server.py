@@ -37,6 +37,7 @@ from bot.ingest.sftp_session import (
     MAX_READ,
     Attributes,
     Name,
+    SessionEnded,
     SessionLost,
     SessionStuck,
     SessionViolation,
@@ -399,20 +400,25 @@ class GameServer:
                 lambda: SftpSession(self.address.answer_timeout), subsystem="sftp", encoding=None
             )
         except asyncssh.ChannelOpenError as error:
-            raise SftpNotOffered(
-                f"{self.address} lets {printable(self.address.user)} in but offers no SFTP",
-                printable(error.reason) or "the request for it was refused",
-                "Switch the sftp subsystem on in the server's sshd_config",
-            ) from None
+            raise self._no_sftp(printable(error.reason) or "the request for it was refused") from None
         except (OSError, asyncssh.Error) as error:
             raise self._explained(SessionLost(printable(str(error)))) from None
         if not isinstance(session, SftpSession):  # for the type checker: the factory above made it
             raise TypeError(type(session))
         try:
             await session.start()
+        except SessionEnded as ended:
+            raise self._no_sftp(str(ended)) from None
         except SessionLost as lost:
             raise self._explained(lost) from None
         return session
+
+    def _no_sftp(self, why: str) -> SftpNotOffered:
+        return SftpNotOffered(
+            f"{self.address} lets {printable(self.address.user)} in but offers no SFTP",
+            why,
+            "Switch the sftp subsystem on in the server's sshd_config, and see that no command is forced on the user",
+        )
 
     async def _drop(self, session: SftpSession | None = None) -> None:
         """Let go of a connection that is of no more use, unless another one has taken its place already."""

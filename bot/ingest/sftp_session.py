@@ -23,12 +23,14 @@ __all__ = [
     "MAX_READ",
     "Attributes",
     "Name",
+    "SessionEnded",
     "SessionLost",
     "SessionStuck",
     "SessionViolation",
     "SftpRefusal",
     "SftpSession",
     "Status",
+    "printable",
 ]
 
 _T = TypeVar("_T")
@@ -81,6 +83,10 @@ class SftpRefusal(Exception):  # noqa: N818 - the server said no to one request;
 
 class SessionLost(Exception):  # noqa: N818 - a state, said the way the reader says it
     """The channel ended: dropped, reset, closed by the server or by us."""
+
+
+class SessionEnded(SessionLost):
+    """The server ended the session in an orderly way."""
 
 
 class SessionStuck(SessionLost):
@@ -194,7 +200,7 @@ class SftpSession(asyncssh.SSHClientSession[bytes]):
 
     def eof_received(self) -> bool:
         """The server sends no more: the session is over."""
-        self.fail(SessionLost("the server ended the SFTP session"))
+        self.fail(SessionEnded("the server ended the SFTP session"))
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:

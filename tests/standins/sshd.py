@@ -1,6 +1,7 @@
-"""A real OpenSSH server for tests: own keys in a temporary folder, own port on 127.0.0.1, SFTP only, login by key only."""
+"""A real OpenSSH server for tests: own keys in a temporary folder, own port on 127.0.0.1, SFTP, login by key only."""
 
 import asyncio
+import contextlib
 import getpass
 import os
 import shutil
@@ -55,12 +56,14 @@ class running_sshd:  # noqa: N801 - used as a statement: async with running_sshd
     """Run sshd for as long as the block lasts.
 
     Args:
-        folder: takes keys, settings and the log.
+        folder: takes keys, settings and the log. Keys that are there already are used again.
+        port: 0 takes a free one.
         settings: more lines for sshd_config.
     """
 
-    def __init__(self, folder: Path, *, settings: str = "") -> None:
+    def __init__(self, folder: Path, *, port: int = 0, settings: str = "") -> None:
         self._folder = folder
+        self._port = port
         self._settings = settings
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -74,13 +77,9 @@ class running_sshd:  # noqa: N801 - used as a statement: async with running_sshd
         folder.mkdir(parents=True, exist_ok=True)
         if os.geteuid() == 0:
             Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)  # sshd run by root wants an empty folder of its own
-        host_key = asyncssh.generate_private_key("ssh-ed25519")
-        client_key = asyncssh.generate_private_key("ssh-ed25519")
-        for key, name in ((host_key, "host_key"), (client_key, "client_key")):
-            key.write_private_key(folder / name)
-            (folder / name).chmod(0o600)
+        host_key, client_key = (_key(folder / name) for name in ("host_key", "client_key"))
         client_key.write_public_key(folder / "authorized_keys")
-        port = _free_port()
+        port = self._port or _free_port()
         (folder / "sshd_config").write_text(
             f"""\
 ListenAddress 127.0.0.1
@@ -116,18 +115,17 @@ LogLevel VERBOSE
         process, self._process = self._process, None
         if process is None:
             return
-        # Sessions are processes of their own, in the same group.
+        # Each connection is a process of its own, in a session of its own: it would outlive the listener.
+        family = [*_descendants(process.pid), process.pid]
         for sign in (signal.SIGTERM, signal.SIGKILL):
-            try:
-                os.killpg(process.pid, sign)
-            except ProcessLookupError:
-                break
+            for pid in family:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, sign)
             try:
                 await asyncio.to_thread(process.wait, 5.0)
-                break
             except subprocess.TimeoutExpired:
                 continue
-        process.wait()
+            return
 
     async def _wait_until_it_accepts(self, port: int) -> None:
         deadline = asyncio.get_running_loop().time() + _STARTS_WITHIN
@@ -152,6 +150,23 @@ LogLevel VERBOSE
     @property
     def _log(self) -> str:
         return (self._folder / "log").read_text(errors="replace")
+
+
+def _key(path: Path) -> asyncssh.SSHKey:
+    if path.exists():
+        return asyncssh.read_private_key(path)
+    key = asyncssh.generate_private_key("ssh-ed25519")
+    key.write_private_key(path)
+    path.chmod(0o600)
+    return key
+
+
+def _descendants(pid: int) -> list[int]:
+    try:
+        children = [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except OSError:
+        return []
+    return [descendant for child in children for descendant in (*_descendants(child), child)]
 
 
 def _free_port() -> int:
