@@ -163,6 +163,6 @@ async def _players(
 
 
 def stored_player_round(row: Any, weapons: dict[int, WeaponStats]) -> PlayerRound:
-    """Return what a row of `player_rounds` (joined with the player's `guid` and `is_bot`) says, as the parser said it."""
+    """Return the parser's own view of a row of `player_rounds` (joined with the player's `guid` and `is_bot`)."""
     facts = {name: row._mapping[name] for name in FACTS}
     return PlayerRound(guid=row.guid, is_bot=bool(row.is_bot), basis=Basis(row.basis), weapons=weapons, **facts)

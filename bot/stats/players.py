@@ -1,0 +1,406 @@
+"""Players: finding one by a name or GUID, and what he did."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, FromClause, Select, bindparam, func, or_, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bot.db.schema import player_names, player_rounds, player_weapons, players, rounds, servers, sessions
+from bot.stats.errors import AmbiguousError, NotFoundError
+from bot.stats.leaderboards import METRICS, Scope, minimums, rank, read_standings, rounds_in_scope
+from bot.stats.leaderboards import _shape as shape_of
+from bot.stats.leaderboards import _values as values_of
+from bot.stats.leaderboards import scope_conditions
+from bot.stats.matches import PlayerInfo, ServerInfo
+from bot.stats.rollups import SOURCE
+from bot.stats.totals import Totals, round_rows, sums
+from parsers import WEAPONS, metrics, strip_colors
+
+RANKED: Final = ("dpm", "kd", "kills", "accuracy", "headshot_percent", "wins")
+"""The metrics whose rank a player's answer tells."""
+
+GUID_PREFIX: Final = 4
+"""Characters of a GUID that it takes at least, so that a short name of hexadecimal letters is a name."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlayerHit:
+    """A player that a search found, by `matched` (one of his names, or the GUID). Times are unix seconds."""
+
+    player: PlayerInfo
+    matched: str
+    last_seen_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Rank:
+    """A player's place in a leaderboard; `of` counts those who reach its minimum. `rank` is None below that."""
+
+    metric: str
+    value: float | None
+    rank: int | None
+    of: int
+    min_rounds: int
+
+
+@dataclass(frozen=True, slots=True)
+class PlayerName:
+    """A name he played under, without colour codes."""
+
+    name: str
+    first_seen_at: int
+    last_seen_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class PlayerSession:
+    """His sums of one session."""
+
+    session_id: int
+    server: ServerInfo
+    started_at: int
+    totals: Totals
+
+
+@dataclass(frozen=True, slots=True)
+class PlayerRoundLine:
+    """One of his latest rounds."""
+
+    match_key: str
+    map_name: str
+    number: int
+    ended_at: int
+    side: int
+    totals: Totals
+
+
+@dataclass(frozen=True, slots=True)
+class PlayerMap:
+    """His sums on one map."""
+
+    map_name: str
+    totals: Totals
+
+
+@dataclass(frozen=True, slots=True)
+class PlayerWeapon:
+    """What he did with one weapon, and what it did to him.
+
+    `deaths` are his own, by that weapon in an opponent's hand. `accuracy` and `headshot_percent` are None for weapons
+    that cannot score a headshot: one grenade hits several people.
+    """
+
+    weapon: str
+    display: str
+    kills: int
+    deaths: int
+    hits: int
+    shots: int
+    headshots: int
+    accuracy: float | None
+    headshot_percent: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class PlayerAnswer:
+    """A player over a scope. Sessions and rounds are recent first, weapons and maps most used first.
+
+    `first_seen_at`, `last_seen_at` and `names` are over everything that is stored, whatever the scope.
+    """
+
+    player: PlayerInfo
+    scope: Scope
+    first_seen_at: int
+    last_seen_at: int
+    names: tuple[PlayerName, ...]
+    totals: Totals
+    ranks: Mapping[str, Rank]
+    sessions: tuple[PlayerSession, ...]
+    rounds: tuple[PlayerRoundLine, ...]
+    weapons: tuple[PlayerWeapon, ...]
+    maps: tuple[PlayerMap, ...]
+
+
+# ---------------------------------------------------------------------- finding
+
+
+async def find_players(connection: AsyncConnection, text: str, *, limit: int = 25) -> list[PlayerHit]:
+    """Find people by GUID or name, best first; bots are never found.
+
+    In order: the whole GUID, the latest name, any earlier name, the beginning of a GUID (of 4 characters or more),
+    the beginning of a name, any part of one; within each, who played last.
+
+    Args:
+        connection: to read from.
+        text: what a person wrote; upper and lower case do not matter, colour codes are taken off.
+        limit: how many at most.
+    """
+    wanted = text.strip()
+    plain = strip_colors(wanted).casefold()
+    if not plain:
+        return []
+    # Longer GUIDs (other tools show 32 characters) begin with our 8.
+    guid = wanted.upper()[:8] if re.fullmatch(r"[0-9A-Fa-f]{4,32}", wanted, re.ASCII) else None
+    query = (
+        select(players.c.id, players.c.guid, players.c.name, players.c.last_seen_at, player_names.c.name.label("known"))
+        .join(player_names, player_names.c.player_id == players.c.id)
+        .where(players.c.is_bot.is_(False))
+    )
+    if plain.isascii():
+        conditions = [player_names.c.name.icontains(plain, autoescape=True)]
+        if guid is not None:
+            conditions.append(players.c.guid.startswith(guid, autoescape=True))
+        query = query.where(or_(*conditions))
+    # Databases differ in the case of letters beyond ASCII: those names are compared here.
+    best: dict[int, tuple[tuple[Any, ...], PlayerHit]] = {}
+    for row in await connection.execute(query):
+        level = _closeness(row, plain, guid)
+        if level is None:
+            continue
+        matched = row.guid if level in (0, 3) else row.known
+        order = (level, -row.last_seen_at, row.name.casefold(), row.guid, row.known)
+        if row.id not in best or order < best[row.id][0]:
+            best[row.id] = (order, PlayerHit(PlayerInfo(row.id, row.guid, row.name), matched, row.last_seen_at))
+    return [hit for _, hit in sorted(best.values(), key=lambda item: item[0])][:limit]
+
+
+def _closeness(row: Any, plain: str, guid: str | None) -> int | None:
+    known = row.known.casefold()
+    if guid is not None and row.guid == guid:
+        return 0
+    if known == plain:
+        return 1 if row.known == row.name else 2
+    if guid is not None and row.guid.startswith(guid):
+        return 3
+    if known.startswith(plain):
+        return 4
+    return 5 if plain in known else None
+
+
+async def find_player(connection: AsyncConnection, text: str) -> PlayerInfo:
+    """Return the one player that a text means.
+
+    One who bears exactly this GUID or name is meant, whoever else has it as a part of his.
+
+    Raises:
+        NotFoundError: nobody fits.
+        AmbiguousError: several do; the choices are `PlayerHit`s.
+    """
+    hits = await find_players(connection, text)
+    if not hits:
+        raise NotFoundError(f"nobody is called {text.strip()!r}, and no GUID begins so")
+    plain = strip_colors(text.strip()).casefold()
+    whole_guid = [hit for hit in hits if hit.matched == hit.player.guid and plain.startswith(hit.player.guid.lower())]
+    current = [hit for hit in hits if hit.player.name.casefold() == plain]
+    exact = whole_guid or current or [hit for hit in hits if hit.matched.casefold() == plain]
+    if len(exact) == 1:
+        return exact[0].player
+    if len(hits) == 1:
+        return hits[0].player
+    choices = exact or hits
+    raise AmbiguousError(f"{text.strip()!r} fits {len(choices)} players; say more of the name, or a GUID", choices)
+
+
+# ---------------------------------------------------------------------- answering
+
+
+async def player_answer(
+    connection: AsyncConnection,
+    player_id: int,
+    *,
+    scope: Scope = Scope(),  # noqa: B008 - immutable
+    last_sessions: int = 10,
+    last_rounds: int = 10,
+    with_ranks: bool = True,
+    source: FromClause | None = None,
+) -> PlayerAnswer:
+    """Answer about one player.
+
+    Args:
+        connection: to read from.
+        player_id: as `find_player` gives it.
+        scope: which rounds the numbers are over.
+        last_sessions: how many of his latest sessions.
+        last_rounds: how many of his latest rounds, out of those sessions.
+        with_ranks: also his place in the leaderboards of `RANKED`.
+        source: where the sums are read from.
+
+    Raises:
+        NotFoundError: there is no such player.
+    """
+    source = SOURCE if source is None else source
+    shape = shape_of(scope)
+    asked = {"player": player_id, **values_of(scope)}
+    names = (await connection.execute(_names_query(), {"player": player_id})).all()
+    if not names:
+        raise NotFoundError(f"there is no player {player_id}")
+    head = names[0]
+    played = [
+        PlayerSession(row.id, ServerInfo(row.server_id, row.server_name, row.time_zone), row.started_at, Totals.of(row))
+        for row in await connection.execute(_sessions_query(source, *shape), {**asked, "latest": last_sessions})
+    ]
+    by_map = [
+        PlayerMap(row.map_name, Totals.of(row)) for row in await connection.execute(_maps_query(source, *shape), asked)
+    ]
+    by_map.sort(key=lambda item: (-item.totals.rounds, item.map_name))
+    totals = sum((item.totals for item in by_map), Totals())
+    lines = [
+        PlayerRoundLine(row.match_key, row.map_name, row.number, row.ended_at, row.team, Totals.of(row))
+        for row in await connection.execute(
+            _rounds_query(shape[3]),
+            {**asked, "sessions": [item.session_id for item in played], "latest": last_rounds}
+            if shape[3]
+            else {
+                "player": player_id,
+                "sessions": [item.session_id for item in played],
+                "latest": last_rounds,
+            },
+        )
+    ]
+    weapons = [_weapon(row) for row in await connection.execute(_weapons_query(*shape), asked)]
+    weapons.sort(key=lambda item: (-item.kills, -item.hits, -item.shots, item.weapon))
+    return PlayerAnswer(
+        player=PlayerInfo(head.id, head.guid, head.latest),
+        scope=scope,
+        first_seen_at=head.player_first_seen_at,
+        last_seen_at=head.player_last_seen_at,
+        names=tuple(PlayerName(row.name, row.first_seen_at, row.last_seen_at) for row in names),
+        totals=totals,
+        ranks=await _ranks(connection, player_id, scope, source) if with_ranks else {},
+        sessions=tuple(played),
+        rounds=tuple(lines),
+        weapons=tuple(weapons),
+        maps=tuple(by_map),
+    )
+
+
+def _weapon(row: Any) -> PlayerWeapon:
+    weapon = WEAPONS[row.weapon]
+    counts = weapon.counts_for_accuracy
+    return PlayerWeapon(
+        weapon=weapon.name,
+        display=weapon.display,
+        kills=row.kills,
+        deaths=row.deaths,
+        hits=row.hits,
+        shots=row.shots,
+        headshots=row.headshots,
+        accuracy=metrics.accuracy(row.hits, row.shots) if counts else None,
+        headshot_percent=metrics.headshot_percent(row.headshots, row.hits) if counts else None,
+    )
+
+
+async def _ranks(connection: AsyncConnection, player_id: int, scope: Scope, source: FromClause) -> dict[str, Rank]:
+    wanted = [METRICS[key] for key in RANKED]
+    counted = await rounds_in_scope(connection, scope)
+    standings = await read_standings(connection, wanted, scope, source=source)
+    mine = next((standing for standing in standings if standing.player.id == player_id), None)
+    ranks = {}
+    for metric in wanted:
+        least, least_sample = minimums(metric, counted)
+        entries = rank(standings, metric, least, least_sample)
+        place = next((entry.rank for entry in entries if entry.player.id == player_id), None)
+        value = None if mine is None else mine.value(metric)
+        ranks[metric.key] = Rank(metric.key, value, place, len(entries), least)
+    return ranks
+
+
+# ---------------------------------------------------------------------- statements, each built once
+
+
+@lru_cache(maxsize=1)
+def _names_query() -> Select[Any]:
+    return (
+        select(
+            players.c.id,
+            players.c.guid,
+            players.c.name.label("latest"),
+            players.c.first_seen_at.label("player_first_seen_at"),
+            players.c.last_seen_at.label("player_last_seen_at"),
+            player_names.c.name,
+            player_names.c.first_seen_at,
+            player_names.c.last_seen_at,
+        )
+        .join(player_names, player_names.c.player_id == players.c.id)
+        .where(players.c.id == bindparam("player"))
+        .order_by(player_names.c.last_seen_at.desc(), player_names.c.first_seen_at, player_names.c.name)
+    )
+
+
+def _mine(source: FromClause, shape: tuple[bool, ...]) -> list[ColumnElement[bool]]:
+    return [
+        source.c.player_id == bindparam("player"),
+        *scope_conditions(source.c.session_id, source.c.map_name, shape),  # type: ignore[arg-type]
+    ]
+
+
+@lru_cache(maxsize=32)
+def _maps_query(source: FromClause, *shape: bool) -> Select[Any]:
+    return select(source.c.map_name, *sums(source)).where(*_mine(source, shape)).group_by(source.c.map_name)
+
+
+@lru_cache(maxsize=32)
+def _sessions_query(source: FromClause, *shape: bool) -> Select[Any]:
+    latest = (
+        select(sessions.c.id, sessions.c.started_at, sessions.c.server_id)
+        .where(sessions.c.id.in_(select(source.c.session_id).where(*_mine(source, shape))))
+        .order_by(sessions.c.started_at.desc(), sessions.c.id.desc())
+        .limit(bindparam("latest"))
+        .subquery("latest")
+    )
+    head = (
+        latest.c.id,
+        latest.c.started_at,
+        latest.c.server_id,
+        servers.c.name.label("server_name"),
+        servers.c.time_zone,
+    )
+    query = (
+        select(*head, *sums(source))
+        .join(source, source.c.session_id == latest.c.id)
+        .join(servers, servers.c.id == latest.c.server_id)
+        .where(source.c.player_id == bindparam("player"))
+        .group_by(latest.c.id, latest.c.started_at, latest.c.server_id, servers.c.name, servers.c.time_zone)
+        .order_by(latest.c.started_at.desc(), latest.c.id.desc())
+    )
+    return query.where(source.c.map_name == bindparam("map_name")) if shape[3] else query
+
+
+@lru_cache(maxsize=2)
+def _rounds_query(one_map: bool) -> Select[Any]:
+    from bot.db.schema import matches
+
+    rows = (
+        round_rows()
+        .add_columns(rounds.c.number, rounds.c.ended_at, matches.c.key.label("match_key"))
+        .where(
+            player_rounds.c.player_id == bindparam("player"),
+            rounds.c.session_id.in_(bindparam("sessions", expanding=True)),
+        )
+        .order_by(rounds.c.ended_at.desc(), rounds.c.id.desc(), player_rounds.c.line)
+        .limit(bindparam("latest"))
+    )
+    return rows.where(rounds.c.map_name == bindparam("map_name")) if one_map else rows
+
+
+@lru_cache(maxsize=16)
+def _weapons_query(*shape: bool) -> Select[Any]:
+    w = player_weapons.c
+    names = ("hits", "shots", "kills", "deaths", "headshots")
+    return (
+        select(w.weapon, *(func.sum(w[name]).label(name) for name in names))
+        .join(player_rounds, (player_rounds.c.round_id == w.round_id) & (player_rounds.c.line == w.line))
+        .join(rounds, rounds.c.id == w.round_id)
+        .where(
+            player_rounds.c.player_id == bindparam("player"),
+            rounds.c.excluded.is_(None),
+            *scope_conditions(rounds.c.session_id, rounds.c.map_name, shape),  # type: ignore[arg-type]
+        )
+        .group_by(w.weapon)
+    )
