@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import secrets
+import shutil
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -59,18 +61,68 @@ async def database_url(database_server: str | None, tmp_path: Path) -> AsyncIter
     name = f"etl_test_{os.getpid()}_{secrets.token_hex(4)}"
     await execute(server, f'CREATE DATABASE "{name}"')
     try:
-        url = make_url(server).set(drivername="postgresql+asyncpg", database=name)
-        yield url.render_as_string(hide_password=False)
+        yield _in_postgres(server, name)
     finally:
         await execute(server, f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
 
 
-@pytest.fixture
-async def database(database_url: str) -> AsyncIterator[Database]:
-    """A database of each kind at the current schema."""
-    opened = Database(database_url)
+@pytest.fixture(scope="session")
+def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite file at the current schema, to copy."""
+    path = tmp_path_factory.mktemp("template") / "template.db"
+    asyncio.run(_migrate(f"sqlite+aiosqlite:///{path}"))
+    return path
+
+
+@pytest.fixture(scope="session")
+def migrated_postgres(postgres_url: str) -> Iterator[str]:
+    """The name of a PostgreSQL database at the current schema, to make others from."""
+    name = f"etl_template_{os.getpid()}_{secrets.token_hex(4)}"
+    asyncio.run(execute(postgres_url, f'CREATE DATABASE "{name}"'))
     try:
-        await migrate.upgrade(opened)
+        asyncio.run(_migrate(_in_postgres(postgres_url, name)))
+        yield name
+    finally:
+        asyncio.run(execute(postgres_url, f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)'))
+
+
+@pytest.fixture
+def migrated(database_server: str | None, request: pytest.FixtureRequest) -> Path | str:
+    """What `database` is copied from."""
+    fixture = "migrated_sqlite" if database_server is None else "migrated_postgres"
+    template: Path | str = request.getfixturevalue(fixture)
+    return template
+
+
+@pytest.fixture
+async def database(database_server: str | None, migrated: Path | str, tmp_path: Path) -> AsyncIterator[Database]:
+    """A database of each kind at the current schema."""
+    if database_server is None:
+        path = tmp_path / "test.db"
+        shutil.copyfile(migrated, path)
+        opened = Database(f"sqlite+aiosqlite:///{path}")
+        try:
+            yield opened
+        finally:
+            await opened.close()
+        return
+    name = f"etl_test_{os.getpid()}_{secrets.token_hex(4)}"
+    await execute(database_server, f'CREATE DATABASE "{name}" TEMPLATE "{migrated}"')
+    opened = Database(_in_postgres(database_server, name))
+    try:
         yield opened
     finally:
         await opened.close()
+        await execute(database_server, f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+
+
+def _in_postgres(server: str, name: str) -> str:
+    return make_url(server).set(drivername="postgresql+asyncpg", database=name).render_as_string(hide_password=False)
+
+
+async def _migrate(url: str) -> None:
+    database = Database(url)
+    try:
+        await migrate.upgrade(database)
+    finally:
+        await database.close()

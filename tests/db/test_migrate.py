@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from alembic.config import Config
 from alembic.script import ScriptDirectory
-from sqlalchemy import text
+from sqlalchemy import UniqueConstraint, text
 
 from bot.db import migrate
 from bot.db.engine import Database, DatabaseError
@@ -48,7 +48,7 @@ async def test_every_foreign_key_has_an_index_that_begins_with_it() -> None:
         leading += [
             tuple(column.name for column in constraint.columns)
             for constraint in table.constraints
-            if type(constraint).__name__ == "UniqueConstraint"
+            if isinstance(constraint, UniqueConstraint)
         ]
         for key in table.foreign_key_constraints:
             names = tuple(column.name for column in key.columns)
