@@ -15,8 +15,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from bot.db.schema import players, rounds, servers, sessions
 from bot.stats.errors import QuestionError
 from bot.stats.matches import PlayerInfo
-from bot.stats.periods import Period
-from bot.stats.rollups import SOURCE
+from bot.stats.periods import ALL_TIME, Period
+from bot.stats.rollups import SOURCES, Sources
 from bot.stats.totals import sums
 from parsers import metrics
 
@@ -38,7 +38,7 @@ SAMPLES: Final = {Sample.SHOTS: 1000, Sample.KILLS: 500}
 """What a rate needs besides its 50 rounds."""
 
 SMALL_SET_SHARE: Final = 0.2
-"""In a small set of data the minimum is this share of its rounds, so that last week has a leaderboard as well."""
+"""In a small set of data the minimum is this share of the busiest player's rounds: last week has a leaderboard, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,20 +88,20 @@ def _win_percent(won: int, lost: int, drawn: int) -> float | None:
 
 
 _ALL: Final = (
-    Metric("dpm", "Damage per minute", "DPM", "damage given × 60 / seconds on a team",
+    Metric("dpm", "Damage per minute", "DPM", "damage given x 60 / seconds on a team",
            ("damage_given", "time_played"), metrics.dpm, decimals=1),
     Metric("kd", "K/D", "", "kills / deaths; the kills themselves without a death", ("kills", "deaths"), metrics.kd),
     _count("kills", "Kills", "sum of kills, team kills not among them"),
     Metric("kills_per_round", "Kills per round", "kills/round", "kills / rounds played",
            ("kills", "rounds"), metrics.per_round),
-    Metric("efficiency", "Efficiency", "%", "100 × kills / (kills + deaths)",
+    Metric("efficiency", "Efficiency", "%", "100 x kills / (kills + deaths)",
            ("kills", "deaths"), metrics.efficiency, decimals=1),
-    Metric("accuracy", "Accuracy", "%", "100 × hits / shots, with the weapons that can score a headshot",
+    Metric("accuracy", "Accuracy", "%", "100 x hits / shots, with the weapons that can score a headshot",
            ("accuracy_hits", "accuracy_shots"), metrics.accuracy, sample=Sample.SHOTS, decimals=1),
     Metric("headshot_percent", "Headshot %", "%",
-           "100 × hits on the head / hits, with the weapons that can score a headshot",
+           "100 x hits on the head / hits, with the weapons that can score a headshot",
            ("accuracy_headshots", "accuracy_hits"), metrics.headshot_percent, sample=Sample.SHOTS, decimals=1),
-    Metric("headshot_kill_rate", "Headshot kills", "% of kills", "100 × kills by a hit on the head / kills",
+    Metric("headshot_kill_rate", "Headshot kills", "% of kills", "100 x kills by a hit on the head / kills",
            ("headshot_kills", "kills"), metrics.headshot_kill_rate, sample=Sample.KILLS, decimals=1),
     Metric("damage_ratio", "Damage ratio", "", "damage given / damage received",
            ("damage_given", "damage_received"), metrics.damage_ratio),
@@ -112,18 +112,18 @@ _ALL: Final = (
     _count("gibs", "Gibs", "sum of opponents' bodies destroyed"),
     Metric("gib_rate", "Gibs per kill", "gibs/kill", "gibs / kills", ("gibs", "kills"), metrics.gib_rate,
            sample=Sample.KILLS),
-    Metric("alive_percent", "Alive", "%", "100 × seconds alive / seconds on a team",
+    Metric("alive_percent", "Alive", "%", "100 x seconds alive / seconds on a team",
            ("alive_seconds", "alive_time"), metrics.alive_percent, decimals=1),
     Metric("useful_kill_percent", "Useful kills", "% of kills",
-           "100 × kills whose victim had at least half of the respawn wave to wait / kills",
+           "100 x kills whose victim had at least half of the respawn wave to wait / kills",
            ("useful_kills", "kills"), metrics.useful_kill_percent, sample=Sample.KILLS, decimals=1),
     Metric("denied_per_minute", "Denied time", "s/min",
-           "seconds that victims waited to play again × 60 / seconds on a team, of the rounds whose files tell it",
+           "seconds that victims waited to play again x 60 / seconds on a team, of the rounds whose files tell it",
            ("denied_playtime", "denied_time"), metrics.denied_per_minute, decimals=1),
-    Metric("self_kills_per_round", "Self kills per round", "self kills/round", "self kills / rounds played; fewest lead",
+    Metric("self_kills_per_round", "Self kills per round", "self kills/round", "self kills / rounds; fewest lead",
            ("self_kills", "rounds"), metrics.per_round, higher_is_better=False),
     Metric("team_damage_per_round", "Team damage per round", "HP/round",
-           "damage given to the own team / rounds played; least leads",
+           "damage given to the own team / rounds; least leads",
            ("team_damage_given", "rounds"), metrics.per_round, decimals=1, higher_is_better=False),
     _count("objectives", "Dynamites planted", "sum of dynamites planted", column="dynamites_planted"),
     _count("xp", "XP", "sum of the game's own experience points"),
@@ -131,7 +131,7 @@ _ALL: Final = (
     Metric("playtime", "Time played", "h", "hours on a team", ("time_played",), _hours, rate=False, decimals=1),
     _count("wins", "Maps won", "complete matches in whose second round he was on the team that won the map",
            column="matches_won"),
-    Metric("win_percent", "Maps won, %", "%", "100 × maps won / (won + lost + drawn)",
+    Metric("win_percent", "Maps won, %", "%", "100 x maps won / (won + lost + drawn)",
            ("matches_won", "matches_lost", "matches_drawn"), _win_percent, decimals=1),
 )  # fmt: skip
 
@@ -145,7 +145,7 @@ DEFAULT_METRIC: Final = "dpm"
 class Scope:
     """Which rounds a question is about. `server` and `map_name` are names; None means all."""
 
-    period: Period = Period("all time")
+    period: Period = ALL_TIME
     server: str | None = None
     map_name: str | None = None
 
@@ -176,15 +176,16 @@ class WhyEmpty(StrEnum):
 class Leaderboard:
     """The best of a metric.
 
-    `rounds` counts the rounds of the scope; `qualified` the players who reach the minimum, of `seen` players in all.
-    `min_sample` is how much of the metric's `sample` it takes, 0 for none. `why_empty` is None where there are entries.
+    `most_rounds` are those of the busiest player of the scope; `qualified` counts the players who reach the minimum, of
+    `seen` players in all. `min_sample` is how much of the metric's `sample` it takes, 0 for none. `why_empty` is None
+    where there are entries.
     """
 
     metric: Metric
     scope: Scope
     min_rounds: int
     min_sample: int
-    rounds: int
+    most_rounds: int
     seen: int
     qualified: int
     entries: tuple[LeaderboardEntry, ...]
@@ -209,10 +210,10 @@ async def leaderboard(
     connection: AsyncConnection,
     metric: str = DEFAULT_METRIC,
     *,
-    scope: Scope = Scope(),  # noqa: B008 - immutable
+    scope: Scope = Scope(),
     min_rounds: int | None = None,
     limit: int = 10,
-    source: FromClause | None = None,
+    sources: Sources | None = None,
 ) -> Leaderboard:
     """Rank the players by a metric.
 
@@ -220,24 +221,22 @@ async def leaderboard(
         connection: to read from.
         metric: key of `METRICS`.
         scope: which rounds.
-        min_rounds: rounds that a player needs; None takes 50 for rates and 10 for counts, and a fifth of the scope's
-            rounds where that is less. Minimum shots and kills follow in proportion.
+        min_rounds: rounds that a player needs; None takes 50 for rates and 10 for counts, and a fifth of the busiest
+            player's rounds where that is less. Minimum shots and kills follow in proportion.
         limit: how many entries at most.
-        source: where the sums are read from.
+        sources: where the sums are read from.
 
     Raises:
         QuestionError: there is no such metric.
     """
     wanted = find_metric(metric)
-    counted = await rounds_in_scope(connection, scope)
-    least, least_sample = minimums(wanted, counted, min_rounds)
-    standings = await read_standings(connection, [wanted], scope, source=source) if counted else []
+    standings = await read_standings(connection, [wanted], scope, sources=sources)
+    most = most_rounds(standings)
+    least, least_sample = minimums(wanted, most, min_rounds)
     ranked = rank(standings, wanted, least, least_sample)
-    why = None
-    if not ranked:
-        why = await _why_empty(connection, wanted, scope, counted, standings)
+    why = None if ranked else await _why_empty(connection, wanted, scope, standings)
     return Leaderboard(
-        wanted, scope, least, least_sample, counted, len(standings), len(ranked), tuple(ranked[:limit]), why
+        wanted, scope, least, least_sample, most, len(standings), len(ranked), tuple(ranked[:limit]), why
     )
 
 
@@ -253,43 +252,41 @@ def find_metric(key: str) -> Metric:
     return METRICS[plain]
 
 
-def minimums(metric: Metric, rounds_there: int, min_rounds: int | None = None) -> tuple[int, int]:
+def most_rounds(standings: Iterable[Standing]) -> int:
+    """Return the rounds of whoever played most."""
+    return max((standing.rounds for standing in standings), default=0)
+
+
+def minimums(metric: Metric, most: int, min_rounds: int | None = None) -> tuple[int, int]:
     """Return the rounds, and the shots or kills, that a player needs to be ranked.
 
     Args:
         metric: what is ranked.
-        rounds_there: counted rounds of the scope.
+        most: rounds of the busiest player of the scope.
         min_rounds: what the asker wants instead of the usual minimum.
     """
     standard = metric.standard_rounds()
-    least = min(standard, max(1, math.ceil(rounds_there * SMALL_SET_SHARE))) if min_rounds is None else min_rounds
+    least = min(standard, max(1, math.ceil(most * SMALL_SET_SHARE))) if min_rounds is None else min_rounds
     if metric.sample is None:
         return least, 0
     return least, math.ceil(SAMPLES[metric.sample] * min(least, RATE_ROUNDS) / RATE_ROUNDS)
 
 
-async def rounds_in_scope(connection: AsyncConnection, scope: Scope) -> int:
-    """Return how many counted rounds a scope has."""
-    query = _rounds_query(*_shape(scope))
-    return int((await connection.execute(query, _values(scope))).scalar_one())
-
-
 async def read_standings(
-    connection: AsyncConnection, wanted: Iterable[Metric], scope: Scope, *, source: FromClause | None = None
+    connection: AsyncConnection, wanted: Iterable[Metric], scope: Scope, *, sources: Sources | None = None
 ) -> list[Standing]:
     """Return the sums of every player of the scope, for some metrics; one query."""
     columns = {"rounds", *(column for metric in wanted for column in metric.columns)}
     columns.update(metric.sample.value for metric in wanted if metric.sample is not None)
-    query = _standings_query(SOURCE if source is None else source, tuple(sorted(columns)), *_shape(scope))
+    source = (sources or SOURCES).totals
+    query = _standings_query(source, tuple(sorted(columns)), scope_shape(scope))
     return [
         Standing(PlayerInfo(row.id, row.guid, row.name), row.rounds, row._mapping)
-        for row in await connection.execute(query, _values(scope))
+        for row in await connection.execute(query, scope_values(scope))
     ]
 
 
-def rank(
-    standings: Sequence[Standing], metric: Metric, min_rounds: int, min_sample: int = 0
-) -> list[LeaderboardEntry]:
+def rank(standings: Sequence[Standing], metric: Metric, min_rounds: int, min_sample: int = 0) -> list[LeaderboardEntry]:
     """Return the places of those who reach the minimum.
 
     Equal values share a rank; among them more rounds, then the name come first, so that the order is always the same.
@@ -313,9 +310,9 @@ def rank(
 
 
 async def _why_empty(
-    connection: AsyncConnection, metric: Metric, scope: Scope, counted: int, standings: Sequence[Standing]
+    connection: AsyncConnection, metric: Metric, scope: Scope, standings: Sequence[Standing]
 ) -> WhyEmpty:
-    if counted:
+    if standings:
         if all(standing.value(metric) is None for standing in standings):
             return WhyEmpty.NOT_RECORDED
         return WhyEmpty.BELOW_MINIMUM
@@ -337,15 +334,27 @@ async def _why_empty(
 
 # ---------------------------------------------------------------------- statements, each built once
 
-_Shape = tuple[bool, bool, bool, bool]
+
+@dataclass(frozen=True, slots=True)
+class ScopeShape:
+    """Which parts of a scope are given: what tells one statement from another, whatever their values."""
+
+    since: bool
+    until: bool
+    server: bool
+    map_name: bool
 
 
-def _shape(scope: Scope) -> _Shape:
+def scope_shape(scope: Scope) -> ScopeShape:
+    """Return a scope's shape."""
     period = scope.period
-    return (period.since is not None, period.until is not None, scope.server is not None, scope.map_name is not None)
+    return ScopeShape(
+        period.since is not None, period.until is not None, scope.server is not None, scope.map_name is not None
+    )
 
 
-def _values(scope: Scope) -> dict[str, Any]:
+def scope_values(scope: Scope) -> dict[str, Any]:
+    """Return the values for a statement with `scope_conditions`."""
     values = {
         "since": scope.period.since,
         "until": scope.period.until,
@@ -355,39 +364,29 @@ def _values(scope: Scope) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None}
 
 
-def scope_conditions(
-    session_id: ColumnElement[Any], map_name: ColumnElement[Any], shape: _Shape
-) -> list[ColumnElement[bool]]:
-    """Return the conditions of a scope over a session and a map column."""
-    since, until, server, one_map = shape
+def scope_conditions(source: FromClause, shape: ScopeShape) -> list[ColumnElement[bool]]:
+    """Return the conditions of a scope over a source with columns `session_id`, `server_id` and `map_name`."""
     conditions: list[ColumnElement[bool]] = []
-    if since or until or server:
+    if shape.since or shape.until:
         inside = select(sessions.c.id)
-        if since:
+        if shape.since:
             inside = inside.where(sessions.c.started_at >= bindparam("since"))
-        if until:
+        if shape.until:
             inside = inside.where(sessions.c.started_at < bindparam("until"))
-        if server:
-            mine = select(servers.c.id).where(servers.c.name == bindparam("server")).scalar_subquery()
-            inside = inside.where(sessions.c.server_id == mine)
-        conditions.append(session_id.in_(inside))
-    if one_map:
-        conditions.append(map_name == bindparam("map_name"))
+        conditions.append(source.c.session_id.in_(inside))
+    if shape.server:
+        mine = select(servers.c.id).where(servers.c.name == bindparam("server")).scalar_subquery()
+        conditions.append(source.c.server_id == mine)
+    if shape.map_name:
+        conditions.append(source.c.map_name == bindparam("map_name"))
     return conditions
 
 
-@lru_cache(maxsize=64)
-def _rounds_query(*shape: bool) -> Select[Any]:
-    conditions = scope_conditions(rounds.c.session_id, rounds.c.map_name, shape)  # type: ignore[arg-type]
-    return select(func.count()).select_from(rounds).where(rounds.c.excluded.is_(None), *conditions)
-
-
 @lru_cache(maxsize=512)
-def _standings_query(source: FromClause, columns: tuple[str, ...], *shape: bool) -> Select[Any]:
-    conditions = scope_conditions(source.c.session_id, source.c.map_name, shape)  # type: ignore[arg-type]
+def _standings_query(source: FromClause, columns: tuple[str, ...], shape: ScopeShape) -> Select[Any]:
     summed = (
         select(source.c.player_id, *sums(source, columns))
-        .where(*conditions)
+        .where(*scope_conditions(source, shape))
         .group_by(source.c.player_id)
         .subquery("summed")
     )

@@ -16,7 +16,6 @@ from bot.stats.errors import AmbiguousError, NotFoundError
 from bot.stats.totals import Totals, round_rows
 from parsers import MapResult, RoundFlag
 
-
 PLAYED_ORDER = (rounds.c.ended_at, rounds.c.file_name)
 """The order in which a server's rounds were played."""
 
@@ -326,7 +325,7 @@ def _why(status: str, result: MapResult | None, halves: Sequence[RoundInfo]) -> 
 
 async def _players_by_round(connection: AsyncConnection, match_id: int) -> dict[int, tuple[PlayerInRound, ...]]:
     rows = round_rows(counted=False).where(rounds.c.match_id == match_id).subquery()
-    query = select(rows, players.c.guid, players.c.name.label("latest_name")).join(
+    query = select(players.c.guid, players.c.name.label("latest_name"), rows).join(
         players, players.c.id == rows.c.player_id
     )
     by_round: dict[int, list[PlayerInRound]] = {}
@@ -340,9 +339,7 @@ async def _players_by_round(connection: AsyncConnection, match_id: int) -> dict[
     }
 
 
-def _players_of_match(
-    match: MatchInfo, by_round: Mapping[int, tuple[PlayerInRound, ...]]
-) -> tuple[PlayerInMatch, ...]:
+def _players_of_match(match: MatchInfo, by_round: Mapping[int, tuple[PlayerInRound, ...]]) -> tuple[PlayerInMatch, ...]:
     sums: dict[int, Totals] = {}
     infos: dict[int, PlayerInfo] = {}
     attacked: dict[int, set[bool]] = {}

@@ -24,11 +24,6 @@ class Period:
     until: int | None = None
 
     @classmethod
-    def all_time(cls) -> Period:
-        """Return the period that leaves nothing out."""
-        return cls("all time")
-
-    @classmethod
     def last_days(cls, days: int, now: float) -> Period:
         """Return the last `days` times 24 hours before `now` (unix seconds)."""
         return cls("last day" if days == 1 else f"last {days} days", int(now) - days * 86400)
@@ -43,6 +38,10 @@ class Period:
         """Return a season: a quarter (1 to 4) of a year."""
         first = date(year, 3 * quarter - 2, 1)
         return cls.between(first, _month_later(first, 3) - timedelta(days=1), zone, f"season {year}-Q{quarter}")
+
+
+ALL_TIME = Period("all time")
+"""The period that leaves nothing out."""
 
 
 def midnight(day: date, zone: ZoneInfo) -> int:
@@ -63,7 +62,7 @@ def parse_period(text: str, zone: ZoneInfo, now: float) -> Period:
     """
     wanted = text.strip().lower()
     if wanted in ("", "all", "all time"):
-        return Period.all_time()
+        return ALL_TIME
     try:
         if wanted == "season":
             today = datetime.fromtimestamp(now, zone)

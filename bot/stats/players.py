@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
@@ -11,14 +11,22 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, FromClause, Select, bindparam, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bot.db.schema import player_names, player_rounds, player_weapons, players, rounds, servers, sessions
+from bot.db.schema import matches, player_names, player_rounds, players, rounds, servers, sessions
 from bot.stats.errors import AmbiguousError, NotFoundError
-from bot.stats.leaderboards import METRICS, Scope, minimums, rank, read_standings, rounds_in_scope
-from bot.stats.leaderboards import _shape as shape_of
-from bot.stats.leaderboards import _values as values_of
-from bot.stats.leaderboards import scope_conditions
+from bot.stats.leaderboards import (
+    METRICS,
+    Scope,
+    ScopeShape,
+    minimums,
+    most_rounds,
+    rank,
+    read_standings,
+    scope_conditions,
+    scope_shape,
+    scope_values,
+)
 from bot.stats.matches import PlayerInfo, ServerInfo
-from bot.stats.rollups import SOURCE
+from bot.stats.rollups import EVERY_ROUND, SOURCES, WEAPON_COUNTERS, Sources
 from bot.stats.totals import Totals, round_rows, sums
 from parsers import WEAPONS, metrics, strip_colors
 
@@ -218,7 +226,7 @@ async def player_answer(
     last_sessions: int = 10,
     last_rounds: int = 10,
     with_ranks: bool = True,
-    source: FromClause | None = None,
+    sources: Sources | None = None,
 ) -> PlayerAnswer:
     """Answer about one player.
 
@@ -229,41 +237,38 @@ async def player_answer(
         last_sessions: how many of his latest sessions.
         last_rounds: how many of his latest rounds, out of those sessions.
         with_ranks: also his place in the leaderboards of `RANKED`.
-        source: where the sums are read from.
+        sources: where the sums are read from.
 
     Raises:
         NotFoundError: there is no such player.
     """
-    source = SOURCE if source is None else source
-    shape = shape_of(scope)
-    asked = {"player": player_id, **values_of(scope)}
+    sources = sources or SOURCES
+    shape = scope_shape(scope)
+    asked: dict[str, Any] = {"player": player_id, **scope_values(scope)}
     names = (await connection.execute(_names_query(), {"player": player_id})).all()
     if not names:
         raise NotFoundError(f"there is no player {player_id}")
     head = names[0]
     played = [
         PlayerSession(row.id, ServerInfo(row.server_id, row.server_name, row.time_zone), row.started_at, Totals.of(row))
-        for row in await connection.execute(_sessions_query(source, *shape), {**asked, "latest": last_sessions})
+        for row in await connection.execute(_sessions_query(sources.totals, shape), {**asked, "latest": last_sessions})
     ]
     by_map = [
-        PlayerMap(row.map_name, Totals.of(row)) for row in await connection.execute(_maps_query(source, *shape), asked)
+        PlayerMap(row.map_name, Totals.of(row))
+        for row in await connection.execute(_maps_query(sources.totals, shape), asked)
     ]
     by_map.sort(key=lambda item: (-item.totals.rounds, item.map_name))
     totals = sum((item.totals for item in by_map), Totals())
+    of_sessions = {"player": player_id, "sessions": _enough(played, last_rounds), "latest": last_rounds}
+    if scope.map_name is not None:
+        of_sessions["map_name"] = asked["map_name"]
     lines = [
         PlayerRoundLine(row.match_key, row.map_name, row.number, row.ended_at, row.team, Totals.of(row))
-        for row in await connection.execute(
-            _rounds_query(shape[3]),
-            {**asked, "sessions": [item.session_id for item in played], "latest": last_rounds}
-            if shape[3]
-            else {
-                "player": player_id,
-                "sessions": [item.session_id for item in played],
-                "latest": last_rounds,
-            },
-        )
+        for row in await connection.execute(_rounds_query(shape.map_name), of_sessions)
     ]
-    weapons = [_weapon(row) for row in await connection.execute(_weapons_query(*shape), asked)]
+    # The kept sums of weapons do not tell the maps apart.
+    armoury = (EVERY_ROUND if shape.map_name else sources).weapons
+    weapons = [_weapon(row) for row in await connection.execute(_weapons_query(armoury, shape), asked)]
     weapons.sort(key=lambda item: (-item.kills, -item.hits, -item.shots, item.weapon))
     return PlayerAnswer(
         player=PlayerInfo(head.id, head.guid, head.latest),
@@ -272,12 +277,23 @@ async def player_answer(
         last_seen_at=head.player_last_seen_at,
         names=tuple(PlayerName(row.name, row.first_seen_at, row.last_seen_at) for row in names),
         totals=totals,
-        ranks=await _ranks(connection, player_id, scope, source) if with_ranks else {},
+        ranks=await _ranks(connection, player_id, scope, sources) if with_ranks else {},
         sessions=tuple(played),
         rounds=tuple(lines),
         weapons=tuple(weapons),
         maps=tuple(by_map),
     )
+
+
+def _enough(played: Sequence[PlayerSession], wanted: int) -> list[int]:
+    """Return the latest sessions that hold so many of his rounds together."""
+    ids, there = [], 0
+    for item in played:
+        if there >= wanted:
+            break
+        ids.append(item.session_id)
+        there += item.totals.rounds
+    return ids
 
 
 def _weapon(row: Any) -> PlayerWeapon:
@@ -296,14 +312,14 @@ def _weapon(row: Any) -> PlayerWeapon:
     )
 
 
-async def _ranks(connection: AsyncConnection, player_id: int, scope: Scope, source: FromClause) -> dict[str, Rank]:
+async def _ranks(connection: AsyncConnection, player_id: int, scope: Scope, sources: Sources) -> dict[str, Rank]:
     wanted = [METRICS[key] for key in RANKED]
-    counted = await rounds_in_scope(connection, scope)
-    standings = await read_standings(connection, wanted, scope, source=source)
+    standings = await read_standings(connection, wanted, scope, sources=sources)
+    most = most_rounds(standings)
     mine = next((standing for standing in standings if standing.player.id == player_id), None)
     ranks = {}
     for metric in wanted:
-        least, least_sample = minimums(metric, counted)
+        least, least_sample = minimums(metric, most)
         entries = rank(standings, metric, least, least_sample)
         place = next((entry.rank for entry in entries if entry.player.id == player_id), None)
         value = None if mine is None else mine.value(metric)
@@ -333,20 +349,17 @@ def _names_query() -> Select[Any]:
     )
 
 
-def _mine(source: FromClause, shape: tuple[bool, ...]) -> list[ColumnElement[bool]]:
-    return [
-        source.c.player_id == bindparam("player"),
-        *scope_conditions(source.c.session_id, source.c.map_name, shape),  # type: ignore[arg-type]
-    ]
+def _mine(source: FromClause, shape: ScopeShape) -> list[ColumnElement[bool]]:
+    return [source.c.player_id == bindparam("player"), *scope_conditions(source, shape)]
 
 
 @lru_cache(maxsize=32)
-def _maps_query(source: FromClause, *shape: bool) -> Select[Any]:
+def _maps_query(source: FromClause, shape: ScopeShape) -> Select[Any]:
     return select(source.c.map_name, *sums(source)).where(*_mine(source, shape)).group_by(source.c.map_name)
 
 
 @lru_cache(maxsize=32)
-def _sessions_query(source: FromClause, *shape: bool) -> Select[Any]:
+def _sessions_query(source: FromClause, shape: ScopeShape) -> Select[Any]:
     latest = (
         select(sessions.c.id, sessions.c.started_at, sessions.c.server_id)
         .where(sessions.c.id.in_(select(source.c.session_id).where(*_mine(source, shape))))
@@ -369,38 +382,23 @@ def _sessions_query(source: FromClause, *shape: bool) -> Select[Any]:
         .group_by(latest.c.id, latest.c.started_at, latest.c.server_id, servers.c.name, servers.c.time_zone)
         .order_by(latest.c.started_at.desc(), latest.c.id.desc())
     )
-    return query.where(source.c.map_name == bindparam("map_name")) if shape[3] else query
+    return query.where(source.c.map_name == bindparam("map_name")) if shape.map_name else query
 
 
 @lru_cache(maxsize=2)
 def _rounds_query(one_map: bool) -> Select[Any]:
-    from bot.db.schema import matches
-
-    rows = (
-        round_rows()
-        .add_columns(rounds.c.number, rounds.c.ended_at, matches.c.key.label("match_key"))
-        .where(
-            player_rounds.c.player_id == bindparam("player"),
-            rounds.c.session_id.in_(bindparam("sessions", expanding=True)),
-        )
-        .order_by(rounds.c.ended_at.desc(), rounds.c.id.desc(), player_rounds.c.line)
-        .limit(bindparam("latest"))
+    rows = round_rows().where(
+        player_rounds.c.player_id == bindparam("player"),
+        rounds.c.session_id.in_(bindparam("sessions", expanding=True)),
     )
+    head = (rounds.c.number, rounds.c.ended_at, matches.c.key.label("match_key"))
+    rows = rows.with_only_columns(*head, *rows.selected_columns, maintain_column_froms=True)
+    rows = rows.order_by(rounds.c.ended_at.desc(), rounds.c.id.desc(), player_rounds.c.line)
+    rows = rows.limit(bindparam("latest"))
     return rows.where(rounds.c.map_name == bindparam("map_name")) if one_map else rows
 
 
-@lru_cache(maxsize=16)
-def _weapons_query(*shape: bool) -> Select[Any]:
-    w = player_weapons.c
-    names = ("hits", "shots", "kills", "deaths", "headshots")
-    return (
-        select(w.weapon, *(func.sum(w[name]).label(name) for name in names))
-        .join(player_rounds, (player_rounds.c.round_id == w.round_id) & (player_rounds.c.line == w.line))
-        .join(rounds, rounds.c.id == w.round_id)
-        .where(
-            player_rounds.c.player_id == bindparam("player"),
-            rounds.c.excluded.is_(None),
-            *scope_conditions(rounds.c.session_id, rounds.c.map_name, shape),  # type: ignore[arg-type]
-        )
-        .group_by(w.weapon)
-    )
+@lru_cache(maxsize=32)
+def _weapons_query(source: FromClause, shape: ScopeShape) -> Select[Any]:
+    totals = (func.sum(source.c[name]).label(name) for name in WEAPON_COUNTERS)
+    return select(source.c.weapon, *totals).where(*_mine(source, shape)).group_by(source.c.weapon)

@@ -10,7 +10,7 @@ from functools import cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, Row, Select, and_, bindparam, distinct, func, or_, select
+from sqlalchemy import ColumnElement, Select, and_, bindparam, distinct, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.db.schema import matches, player_rounds, players, rounds, servers, sessions
@@ -343,9 +343,7 @@ async def _of_day(connection: AsyncConnection, day: date, number: int | None, se
     for name, ids in zones.items():
         zone = ZoneInfo(name)
         low, high = midnight(day, zone), midnight(day + timedelta(days=1), zone)
-        begun.append(
-            and_(sessions.c.server_id.in_(ids), sessions.c.started_at >= low, sessions.c.started_at < high)
-        )
+        begun.append(and_(sessions.c.server_id.in_(ids), sessions.c.started_at >= low, sessions.c.started_at < high))
         played.append(and_(rounds.c.server_id.in_(ids), rounds.c.ended_at >= low, rounds.c.started_at < high))
     query = select(*_SESSION).join(servers, servers.c.id == sessions.c.server_id)
     query = query.order_by(sessions.c.started_at, sessions.c.id)

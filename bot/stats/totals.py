@@ -7,7 +7,7 @@ the numerator nor the denominator: that is what `revives_rounds`, `denied_time` 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Final
 
@@ -88,10 +88,10 @@ class Totals:
     multikill_6: int | None = None
 
     @classmethod
-    def of(cls, row: Any) -> Totals:
-        """Return the totals that a row of `sums()` holds."""
-        found = row._mapping
-        return cls(**{name: found[name] if name in NULLABLE else found[name] or 0 for name in NAMES})
+    def of(cls, row: Sequence[Any]) -> Totals:
+        """Return the totals that a row holds, whose last columns are the sums in the order of `NAMES`."""
+        values = row[-len(NAMES) :]
+        return cls(*[value or 0 for value in values[:_ALWAYS]], *values[_ALWAYS:])
 
     def __add__(self, other: Totals) -> Totals:
         values: dict[str, Any] = {}
@@ -168,6 +168,7 @@ class Totals:
 
 
 NAMES: Final = tuple(field.name for field in fields(Totals))
+_ALWAYS: Final = sum(1 for field in fields(Totals) if field.default is not None)
 NULLABLE: Final = frozenset(field.name for field in fields(Totals) if field.default is None)
 
 _denied_known = and_(_p.denied_playtime.is_not(None), ~_r.flags.contains(RoundFlag.DENIED_OUT_OF_RANGE.value))
@@ -213,6 +214,7 @@ def round_rows(*, counted: bool = True) -> Select[Any]:
             _r.session_id,
             _r.match_id,
             _r.map_name,
+            _r.server_id,
             *((_EXPRESSIONS[name] if name in _EXPRESSIONS else _p[name]).label(name) for name in NAMES),
         )
         .join(rounds, _r.id == _p.round_id)
