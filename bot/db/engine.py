@@ -46,6 +46,11 @@ class Database:
         """True for a SQLite database that lives in memory only."""
         return self.is_sqlite and self.url.database in (None, "", ":memory:")
 
+    @property
+    def shown(self) -> str:
+        """The URL without its password, for messages."""
+        return self.url.render_as_string(hide_password=True)
+
     def _create_engine(self) -> AsyncEngine:
         if not self.is_sqlite:
             # Facts are written in few large transactions; a wait for a lock that long means something hangs.
@@ -98,14 +103,12 @@ class Database:
             connection = await self.engine.connect()
         except (TimeoutError, OSError) as error:
             raise DatabaseError(
-                f"cannot reach the database at {self.url.host}:{self.url.port or 5432}: {error or 'no answer in time'}; "
-                "is it running, and is DATABASE_URL right?"
+                f"cannot reach the database at {self.url.host}:{self.url.port or 5432}: "
+                f"{error or 'no answer in time'}; is it running, and is DATABASE_URL right?"
             ) from error
         except Exception as error:
             reason = str(getattr(error, "orig", error) or error).splitlines()[0]
-            raise DatabaseError(
-                f"cannot open the database {self.url.render_as_string(hide_password=True)}: {reason}; check DATABASE_URL"
-            ) from error
+            raise DatabaseError(f"cannot open the database {self.shown}: {reason}; check DATABASE_URL") from error
         try:
             yield connection
         finally:
@@ -149,8 +152,7 @@ async def bulk_insert(connection: AsyncConnection, table: Table, columns: Sequen
         return
     if connection.dialect.name == "postgresql":
         raw = await connection.get_raw_connection()
-        driver = raw.driver_connection
-        assert driver is not None
+        driver: Any = raw.driver_connection
         await driver.copy_records_to_table(table.name, records=rows, columns=list(columns))
         return
     statement = insert(table).values(dict.fromkeys(columns))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, inspect, text
 
+from bot.db.backup import copy_sqlite
 from bot.db.engine import Database, DatabaseError
 from bot.db.schema import metadata
 
@@ -63,22 +63,24 @@ async def schema_revision(database: Database) -> str | None:
     except DatabaseError:
         raise
     except Exception as error:
+        reason = str(getattr(error, "orig", error)).splitlines()[0]
         raise DatabaseError(
-            f"cannot read {database.url.render_as_string(hide_password=True)}: {str(getattr(error, 'orig', error)).splitlines()[0]}; "
-            "if the file is damaged, restore a backup, or start with an empty database and `import` the archive folder"
+            f"cannot read {database.shown}: {reason}; if the file is damaged, restore a backup, or start with an empty "
+            "database and `import` the archive folder"
         ) from error
     if revision is None:
         ours = tables & set(metadata.tables)
         if ours:
             raise DatabaseError(
-                f"the database has tables of this name but no schema version ({', '.join(sorted(ours)[:3])}, ...): it is another "
-                "program's or an older bot's. Set DATABASE_URL to a new database and run `python -m bot import FOLDER` on its local_stats"
+                f"the database has tables of our names but no schema version ({', '.join(sorted(ours)[:3])}): it is "
+                "another program's or an older bot's. Set DATABASE_URL to a new database and run "
+                "`python -m bot import FOLDER` on its local_stats"
             )
         return None
     if revision not in _known_revisions():
         raise DatabaseError(
-            f"the database is at schema {revision}, this program knows up to {SCHEMA_REVISION}: it was made by a newer version. "
-            "Install that version again, or restore the backup that was made before the upgrade"
+            f"the database is at schema {revision}, this program knows up to {SCHEMA_REVISION}: it was made by a newer "
+            "version. Install that version again, or restore the backup that was made before the upgrade"
         )
     return revision
 
@@ -96,7 +98,8 @@ async def upgrade(database: Database) -> tuple[str | None, str]:
     if before == SCHEMA_REVISION:
         return before, before
     if before is not None and database.is_sqlite and not database.is_memory:
-        _copy_sqlite(Path(str(database.url.database)), before)
+        path = Path(str(database.url.database))
+        copy_sqlite(path, path.with_name(f"{path.name}.before-upgrade-from-{before}-{int(time.time())}"))
 
     def run(connection: Connection) -> None:
         from alembic import command
@@ -106,15 +109,6 @@ async def upgrade(database: Database) -> tuple[str | None, str]:
     async with database.write() as connection:
         await connection.run_sync(run)
     return before, SCHEMA_REVISION
-
-
-def _copy_sqlite(path: Path, revision: str) -> Path:
-    backup = path.with_name(f"{path.name}.before-upgrade-from-{revision}-{int(time.time())}")
-    with sqlite3.connect(path) as source, sqlite3.connect(backup) as target:
-        source.backup(target)
-    source.close()
-    target.close()
-    return backup
 
 
 async def check(database: Database) -> SchemaState:

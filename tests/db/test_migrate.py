@@ -129,3 +129,26 @@ async def test_a_failed_migration_leaves_nothing_behind(database_url: str, monke
         assert (await migrate.check(database)).current
     finally:
         await database.close()
+
+
+async def test_a_database_is_copied_beside_itself_before_it_is_upgraded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "rounds.db"
+    database = Database(f"sqlite+aiosqlite:///{path}")
+    try:
+        await migrate.upgrade(database)
+        async with database.write() as connection:
+            await connection.execute(text("INSERT INTO servers (name, time_zone, created_at) VALUES ('a', 'UTC', 1)"))
+        # The next version of the program, whose migration has nothing to do.
+        monkeypatch.setattr(migrate, "SCHEMA_REVISION", "0002")
+        await migrate.upgrade(database)
+    finally:
+        await database.close()
+    (copy,) = tmp_path.glob("rounds.db.before-upgrade-from-*")
+    copied = Database(f"sqlite+aiosqlite:///{copy}")
+    try:
+        async with copied.read() as connection:
+            assert (await connection.execute(text("SELECT name FROM servers"))).scalar_one() == "a"
+    finally:
+        await copied.close()

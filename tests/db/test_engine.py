@@ -1,0 +1,109 @@
+"""The ways into the database: transactions, bulk inserts and ids, on both kinds."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from sqlalchemy import func, select
+
+from bot.db.engine import Database, allocate_ids, bulk_insert, chunks, upsert
+from bot.db.schema import audit, properties, sessions
+
+COLUMNS = ("id", "at", "actor", "action", "target", "details")
+
+
+async def test_a_write_that_fails_leaves_nothing(database: Database) -> None:
+    with pytest.raises(RuntimeError):
+        async with database.write() as connection:
+            await connection.execute(audit.insert().values(at=1, actor="a", action="b", target="c"))
+            raise RuntimeError
+    async with database.read() as connection:
+        assert (await connection.execute(select(func.count()).select_from(audit))).scalar_one() == 0
+
+
+async def test_bulk_rows_arrive_in_their_columns_whatever_the_order_of_names(database: Database) -> None:
+    async with database.write() as connection:
+        await connection.execute(select(1))
+        await bulk_insert(
+            connection, audit, COLUMNS[::-1], [("d", "t", "x", "me", 5, 1), (None, "u", "y", "you", 6, 2)]
+        )
+    async with database.read() as connection:
+        rows = [tuple(row) for row in await connection.execute(select(audit).order_by(audit.c.id))]
+    assert rows == [(1, 5, "me", "x", "t", "d"), (2, 6, "you", "y", "u", None)]
+
+
+async def test_bulk_rows_belong_to_the_transaction(database: Database) -> None:
+    with pytest.raises(RuntimeError):
+        async with database.write() as connection:
+            await connection.execute(select(1))
+            await bulk_insert(connection, audit, COLUMNS, [(1, 5, "me", "x", "t", None)])
+            raise RuntimeError
+    async with database.read() as connection:
+        assert (await connection.execute(select(func.count()).select_from(audit))).scalar_one() == 0
+
+
+async def test_ids_are_never_given_twice(database: Database) -> None:
+    given: list[int] = []
+    for count in (3, 1, 2):
+        async with database.write() as connection:
+            ids = list(await allocate_ids(connection, sessions, count))
+            assert len(ids) == count
+            rows = [(number, 1, 0, 0, True) for number in ids]
+            await connection.exec_driver_sql("SELECT 1")
+            from bot.db.schema import servers
+
+            await upsert(
+                connection, servers, [{"id": 1, "name": "a", "time_zone": "UTC", "created_at": 1}], key=("id",)
+            )
+            await bulk_insert(connection, sessions, ("id", "server_id", "started_at", "ended_at", "counted"), rows)
+        given += ids
+    assert len(set(given)) == 6
+
+
+async def test_upsert_updates_only_what_it_is_told_to(database: Database) -> None:
+    async with database.write() as connection:
+        await upsert(connection, properties, [{"key": "k", "value": "1"}], key=("key",))
+        await upsert(connection, properties, [{"key": "k", "value": "2"}], key=("key",))
+        assert (await connection.execute(select(properties.c.value))).scalar_one() == "1"
+        await upsert(connection, properties, [{"key": "k", "value": "3"}], key=("key",), update=("value",))
+        assert (await connection.execute(select(properties.c.value))).scalar_one() == "3"
+
+
+async def test_writers_of_two_processes_wait_for_each_other(database: Database) -> None:
+    other = Database(database.url.render_as_string(hide_password=False))
+    order: list[str] = []
+    inside = asyncio.Event()
+
+    async def first() -> None:
+        async with database.write() as connection:
+            await connection.execute(select(1))
+            inside.set()
+            await asyncio.sleep(0.2)
+            order.append("first")
+
+    async def second() -> None:
+        await inside.wait()
+        async with other.write() as connection:
+            await connection.execute(select(1))
+            order.append("second")
+
+    try:
+        await asyncio.gather(first(), second())
+    finally:
+        await other.close()
+    assert order == ["first", "second"]
+
+
+async def test_readers_see_the_last_committed_state_while_somebody_writes(database: Database) -> None:
+    async with database.write() as connection:
+        await connection.execute(audit.insert().values(at=1, actor="a", action="b", target="c"))
+        async with database.read() as reader:
+            assert (await reader.execute(select(func.count()).select_from(audit))).scalar_one() == 0
+    async with database.read() as reader:
+        assert (await reader.execute(select(func.count()).select_from(audit))).scalar_one() == 1
+
+
+def test_chunks_lose_nothing() -> None:
+    assert list(chunks(range(7), 3)) == [[0, 1, 2], [3, 4, 5], [6]]
+    assert list(chunks([], 3)) == []
