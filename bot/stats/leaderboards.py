@@ -278,7 +278,7 @@ async def read_standings(
     """Return the sums of every player of the scope, for some metrics; one query."""
     columns = {"rounds", *(column for metric in wanted for column in metric.columns)}
     columns.update(metric.sample.value for metric in wanted if metric.sample is not None)
-    source = (sources or SOURCES).totals
+    source = pick_source(sources or SOURCES, scope)
     query = _standings_query(source, tuple(sorted(columns)), scope_shape(scope))
     return [
         Standing(PlayerInfo(row.id, row.guid, row.name), row.rounds, row._mapping)
@@ -353,6 +353,12 @@ def scope_shape(scope: Scope) -> ScopeShape:
     )
 
 
+def pick_source(sources: Sources, scope: Scope) -> FromClause:
+    """Return the smallest source that can tell a scope apart."""
+    period = scope.period
+    return sources.lifetimes if period.since is None and period.until is None else sources.totals
+
+
 def scope_values(scope: Scope) -> dict[str, Any]:
     """Return the values for a statement with `scope_conditions`."""
     values = {
@@ -365,7 +371,7 @@ def scope_values(scope: Scope) -> dict[str, Any]:
 
 
 def scope_conditions(source: FromClause, shape: ScopeShape) -> list[ColumnElement[bool]]:
-    """Return the conditions of a scope over a source with columns `session_id`, `server_id` and `map_name`."""
+    """Return the conditions of a scope over a source's columns."""
     conditions: list[ColumnElement[bool]] = []
     if shape.since or shape.until:
         inside = select(sessions.c.id)

@@ -19,6 +19,7 @@ from bot.stats.leaderboards import (
     ScopeShape,
     minimums,
     most_rounds,
+    pick_source,
     rank,
     read_standings,
     scope_conditions,
@@ -255,7 +256,7 @@ async def player_answer(
     ]
     by_map = [
         PlayerMap(row.map_name, Totals.of(row))
-        for row in await connection.execute(_maps_query(sources.totals, shape), asked)
+        for row in await connection.execute(_maps_query(pick_source(sources, scope), shape), asked)
     ]
     by_map.sort(key=lambda item: (-item.totals.rounds, item.map_name))
     totals = sum((item.totals for item in by_map), Totals())

@@ -1,7 +1,8 @@
-"""Where questions read their sums from: every round, or sums kept ready by player, session and map.
+"""Where questions read their sums from: every round, or sums that are kept ready.
 
-The kept sums are derived from the facts alone. `refresh` makes those of some sessions anew and belongs into the
-transaction that changes their rounds; `rebuild` makes all of them.
+Kept are the sums of each player by session and map (`player_totals`), over all time by map (`player_lifetimes`), and
+those of his weapons by session (`player_weapon_totals`). They are derived from the facts alone. `refresh` makes those
+of some sessions anew and belongs into the transaction that changes their rounds; `rebuild` makes all of them.
 """
 
 from __future__ import annotations
@@ -36,6 +37,11 @@ from bot.stats.totals import NAMES, NULLABLE, round_rows, sums
 
 metadata = MetaData()
 
+
+def _sum_columns() -> list[Column[Any]]:
+    return [Column(name, Float if name == "alive_seconds" else Integer, nullable=name in NULLABLE) for name in NAMES]
+
+
 player_totals = Table(
     "player_totals",
     metadata,
@@ -43,11 +49,23 @@ player_totals = Table(
     Column("session_id", Integer, nullable=False),
     Column("map_name", Text, nullable=False),
     Column("server_id", Integer, nullable=False),
-    *(Column(name, Float if name == "alive_seconds" else Integer, nullable=name in NULLABLE) for name in NAMES),
+    *_sum_columns(),
     PrimaryKeyConstraint("player_id", "session_id", "map_name"),
     Index("ix_player_totals_session_id", "session_id"),
     sqlite_with_rowid=False,
     comment="sums of a player's counted rounds by session and map; made from player_rounds, can be rebuilt",
+)
+
+player_lifetimes = Table(
+    "player_lifetimes",
+    metadata,
+    Column("player_id", Integer, nullable=False),
+    Column("server_id", Integer, nullable=False),
+    Column("map_name", Text, nullable=False),
+    *_sum_columns(),
+    PrimaryKeyConstraint("player_id", "server_id", "map_name"),
+    sqlite_with_rowid=False,
+    comment="sums of a player's counted rounds by server and map; made from player_totals, can be rebuilt",
 )
 
 WEAPON_COUNTERS = ("hits", "shots", "kills", "deaths", "headshots")
@@ -69,9 +87,10 @@ player_weapon_totals = Table(
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """Two selectables with the same columns as the tables above, in which several rows may stand for one of theirs."""
+    """Selectables with the same columns as the tables above, in which several rows may stand for one of theirs."""
 
     totals: FromClause
+    lifetimes: FromClause
     weapons: FromClause
 
 
@@ -93,10 +112,12 @@ def weapon_rows() -> Select[Any]:
     )
 
 
-EVERY_ROUND = Sources(round_rows().subquery("round_rows"), weapon_rows().subquery("weapon_rows"))
+_round_rows = round_rows().subquery("round_rows")
+
+EVERY_ROUND = Sources(_round_rows, _round_rows, weapon_rows().subquery("weapon_rows"))
 """Adds up what is asked for, round by round: always right, slow over years."""
 
-KEPT = Sources(player_totals, player_weapon_totals)
+KEPT = Sources(player_totals, player_lifetimes, player_weapon_totals)
 """Reads the sums that are kept ready."""
 
 SOURCES = EVERY_ROUND
@@ -105,30 +126,32 @@ SOURCES = EVERY_ROUND
 
 async def refresh(connection: AsyncConnection, session_ids: Iterable[int]) -> None:
     """Make the sums of these sessions anew; sessions that are gone lose theirs."""
+    changed: set[int] = set()
     for part in chunks(sorted(session_ids)):
+        players_in = select(player_totals.c.player_id).where(player_totals.c.session_id.in_(part)).distinct()
+        changed.update((await connection.scalars(players_in)).all())
         for table in (player_totals, player_weapon_totals):
             await connection.execute(delete(table).where(table.c.session_id.in_(part)))
-        await _fill(connection, part)
+        await _fill(connection, [rounds.c.session_id.in_(part)])
+        changed.update((await connection.scalars(players_in)).all())
+    for part in chunks(sorted(changed)):
+        await connection.execute(delete(player_lifetimes).where(player_lifetimes.c.player_id.in_(part)))
+        await _fill_lifetimes(connection, [player_totals.c.player_id.in_(part)])
 
 
 async def rebuild(connection: AsyncConnection) -> None:
     """Make every sum anew."""
-    for table in (player_totals, player_weapon_totals):
+    for table in (player_totals, player_weapon_totals, player_lifetimes):
         await connection.execute(delete(table))
-    await _fill(connection, None)
+    await _fill(connection, [rounds.c.session_id.is_not(None)])
+    await _fill_lifetimes(connection, [])
 
 
-async def _fill(connection: AsyncConnection, session_ids: list[int] | None) -> None:
+async def _fill(connection: AsyncConnection, where: list[ColumnElement[bool]]) -> None:
     # An inner condition: only then does the database begin with the few rounds of these sessions.
-    where: list[ColumnElement[bool]] = [rounds.c.session_id.is_not(None)]
-    if session_ids is not None:
-        where = [rounds.c.session_id.in_(session_ids)]
     rows = round_rows().where(*where).subquery()
     keys = (rows.c.player_id, rows.c.session_id, rows.c.map_name, rows.c.server_id)
-    totals = [
-        total if name in NULLABLE else func.coalesce(total, 0) for name, total in zip(NAMES, sums(rows), strict=True)
-    ]
-    query = select(*keys, *totals).group_by(*keys)
+    query = select(*keys, *_known_sums(rows)).group_by(*keys)
     columns = ["player_id", "session_id", "map_name", "server_id", *NAMES]
     await connection.execute(insert(player_totals).from_select(columns, query))
 
@@ -137,3 +160,16 @@ async def _fill(connection: AsyncConnection, session_ids: list[int] | None) -> N
     query = select(*keys, *(func.sum(rows.c[name]) for name in WEAPON_COUNTERS)).group_by(*keys)
     columns = ["player_id", "session_id", "weapon", "server_id", *WEAPON_COUNTERS]
     await connection.execute(insert(player_weapon_totals).from_select(columns, query))
+
+
+async def _fill_lifetimes(connection: AsyncConnection, where: list[ColumnElement[bool]]) -> None:
+    keys = (player_totals.c.player_id, player_totals.c.server_id, player_totals.c.map_name)
+    query = select(*keys, *_known_sums(player_totals)).where(*where).group_by(*keys)
+    columns = ["player_id", "server_id", "map_name", *NAMES]
+    await connection.execute(insert(player_lifetimes).from_select(columns, query))
+
+
+def _known_sums(source: FromClause) -> list[ColumnElement[Any]]:
+    return [
+        total if name in NULLABLE else func.coalesce(total, 0) for name, total in zip(NAMES, sums(source), strict=True)
+    ]
