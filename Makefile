@@ -5,11 +5,13 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 ROUNDS ?= 300
 EVERY ?= 5
+LIVE ?= 0
 JOBS ?= 2
 
-.PHONY: help demo test test-long check format bench example lock clean
+.PHONY: help install demo test test-long check format bench example lock clean
 
 help:
+	@echo "make install     the virtual environment, in $(VENV)"
 	@echo "make demo        run the main job on a simulated game server (ROUNDS=$(ROUNDS) EVERY=$(EVERY))"
 	@echo "make test        run the tests"
 	@echo "make test-long   run the long proofs whole (thirty kills, soaks)"
@@ -24,8 +26,10 @@ $(STAMP): requirements-dev.txt pyproject.toml
 	VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/uv pip install --quiet -r requirements-dev.txt -e .
 	touch $@
 
+install: $(STAMP)
+
 demo: $(STAMP)
-	$(BIN)/python -m bot demo --rounds $(ROUNDS) --every $(EVERY)
+	$(BIN)/python -m bot demo --rounds $(ROUNDS) --every $(EVERY) --live $(LIVE)
 
 test: $(STAMP)
 	$(BIN)/python -m pytest -n $(JOBS) -m "not long" $(ARGS)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
+from collections.abc import Callable
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 from itertools import count
@@ -75,6 +76,7 @@ async def keep_playing(
     newline: str = "\r\n",
     milliseconds: bool = False,
     hazards: Hazards = DEFAULT_HAZARDS,
+    say: Callable[[str], None] | None = typer.echo,
 ) -> None:
     """One more round every so many seconds, each written as if it had just ended, for ever.
 
@@ -96,7 +98,8 @@ async def keep_playing(
         now = datetime.now().replace(microsecond=0)  # noqa: DTZ005 - the server's own clock
         played = moved(played, now - played.written_at)
         await _write_live(folder, played, slow)
-        typer.echo(f"{number}: {played.name}")
+        if say is not None:
+            say(f"{number}: {played.name}")
 
 
 def _fill(

@@ -1,0 +1,231 @@
+"""demo: the main job on a simulated game server, with nothing to set up and nothing that leaves the machine."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import shutil
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bot.cli.common import ExitCode, fail, run
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from bot.app import App
+    from bot.config import Settings
+    from bot.ingest.poll import Poller, PollReport
+
+FOLDER = Path("demo-data")
+PASSWORD = "demo"  # noqa: S105 - of a server that listens on 127.0.0.1 for as long as the demo runs
+ZONE = "Europe/Berlin"
+SEED = 4
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the command line."""
+    app.command("demo")(demo)
+
+
+def demo(
+    rounds: Annotated[
+        int, typer.Option(min=2, max=20000, help="Rounds the simulated server has played already.")
+    ] = 300,
+    every: Annotated[float, typer.Option(min=0.5, max=600, help="Seconds between two new rounds.")] = 5.0,
+    live: Annotated[int, typer.Option(min=0, help="Stop after so many new rounds; 0 goes on until Ctrl-C.")] = 0,
+) -> None:
+    """Watch a backlog come in and new rounds arrive: simulated server, SFTP, archive, database, answers."""
+    try:
+        import tools.simulate.sftp_server as simulated
+    except ModuleNotFoundError:
+        fail(
+            "the demo's simulated server comes with the project's repository; run it there, as `make demo`",
+            ExitCode.USAGE,
+        )
+    del simulated
+    run(lambda: _demo(rounds, every, live))
+
+
+async def _demo(rounds: int, every: float, live: int) -> None:
+    import signal
+    from datetime import datetime, timedelta
+    from zoneinfo import ZoneInfo
+
+    from rich.console import Console
+
+    from bot.app import opened
+    from bot.log import configure_logging
+    from tools.simulate.backlog import write_backlog
+    from tools.simulate.sftp_server import SimulatedSftpServer
+
+    configure_logging("warning")
+    console = Console(highlight=False)
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    await asyncio.to_thread(shutil.rmtree, FOLDER, ignore_errors=True)
+    stats_folder = FOLDER / "game-server" / "gamestats"
+    zone = ZoneInfo(ZONE)
+    last_night = datetime.now(zone).replace(tzinfo=None, hour=23, minute=40, second=0) - timedelta(days=1)
+    console.print(f"[bold]1.[/] A simulated game server plays {rounds} rounds and serves them over SFTP on 127.0.0.1.")
+    played = await asyncio.to_thread(
+        write_backlog, stats_folder, SEED, rounds, last_evening_end=last_night, zone=zone, layout=None
+    )
+    async with AsyncExitStack() as stack:
+        server = await stack.enter_async_context(SimulatedSftpServer(FOLDER / "game-server", users={"demo": PASSWORD}))
+        (FOLDER / "known_hosts").write_text(server.known_hosts_line)
+        settings = _settings(server.port)
+        app = await stack.enter_async_context(opened(settings))
+        poller = app.pollers["demo"]
+        console.print(f"   {server.host}:{server.port}, host key {server.fingerprint}, {len(played)} files.\n")
+        console.print("[bold]2.[/] The bot fetches and imports the backlog.")
+        await _backlog(poller, console)
+        console.print("\n[bold]3.[/] Last night:")
+        await _last_session(app, console)
+        console.print("[bold]4.[/] Where every file is:")
+        await _diagnosis(poller, console)
+        if stop.is_set():
+            return
+        console.print(f"[bold]5.[/] The server plays on, a round every {every:g} s (Ctrl-C ends the demo).")
+        await _live(poller, stats_folder, every, live, stop, console)
+    console.print(
+        f"\nEverything is in {FOLDER}/: ask more with\n"
+        f"   DATABASE_URL=sqlite:///{FOLDER}/rounds.db .venv/bin/python -m bot leaderboard dpm"
+    )
+
+
+def _settings(port: int) -> Settings:
+    """Return the demo's own settings; what is set up for real on this machine plays no part."""
+    from pydantic import SecretStr
+
+    from bot.config import load_settings
+
+    return load_settings(
+        _env_file=None,
+        database_url=f"sqlite:///{FOLDER}/rounds.db",
+        local_stats_path=FOLDER / "local_stats",
+        discord_bot_token=None,
+        server_name="demo",
+        server_timezone=ZONE,
+        ssh_host="127.0.0.1",
+        ssh_port=port,
+        ssh_user="demo",
+        ssh_key_path=None,
+        ssh_password=SecretStr(PASSWORD),
+        ssh_known_hosts=FOLDER / "known_hosts",
+        remote_stats_path="gamestats",
+        ssh_check_interval=5,
+        session_gap_minutes=60,
+        min_players_per_side=2,
+        filler_maps=(),
+        config_file=None,
+        log_level="warning",
+        log_format="console",
+    )
+
+
+async def _backlog(poller: Poller, console: Console) -> None:
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("   {task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console) as bar:
+        task = bar.add_task("files", total=None)
+        await poller.start()
+        if poller.lease is not None:
+            await poller.lease.hold()
+        report = await poller.poll(progress=lambda done, total: bar.update(task, completed=done, total=total))
+    counts = ", ".join(f"{count} {result}" for result, count in sorted(report.outcomes.items()))
+    console.print(f"   {report.fetched} files fetched, {counts}, in {report.seconds:.1f} s.")
+    for name, reason in report.problems:
+        console.print(f"   not imported: {name}: {reason}", markup=False)
+
+
+async def _last_session(app: App, console: Console) -> None:
+    from bot.cli.answers import print_session
+    from bot.stats.sessions import find_session, session_answer
+
+    async with app.database.read() as connection:
+        answer = await session_answer(connection, await find_session(connection, "last"))
+    print_session(answer, console)
+
+
+async def _diagnosis(poller: Poller, console: Console) -> None:
+    from bot.cli.health import print_diagnosis
+    from bot.health.diagnose import examine
+
+    print_diagnosis(await examine(poller), console)
+
+
+async def _live(poller: Poller, folder: Path, every: float, live: int, stop: asyncio.Event, console: Console) -> None:
+    """Let the simulated server play on, and show each round as it arrives."""
+    from bot.schedule import PollSchedule
+    from tools.simulate.__main__ import keep_playing
+
+    arrived: asyncio.Queue[str] = asyncio.Queue()
+
+    def heard(report: PollReport) -> None:
+        for name in report.new_rounds:
+            arrived.put_nowait(name)
+        for name, reason in report.problems:
+            console.print(f"   not imported: {name}: {reason}", markup=False)
+
+    schedule = PollSchedule([poller], interval=min(every, 2.0), listener=heard)
+    playing = asyncio.create_task(keep_playing(folder, SEED, every=every, slow=min(1.0, every / 4), say=None))
+    schedule.start()
+    shown = 0
+    try:
+        while not stop.is_set() and (live == 0 or shown < live):
+            waiting = [asyncio.create_task(arrived.get()), asyncio.create_task(stop.wait()), playing]
+            done, pending = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            for task in pending - {playing}:
+                task.cancel()
+            if playing in done:
+                playing.result()
+            if waiting[0] in done:
+                await _show_round(poller, str(waiting[0].result()), console)
+                shown += 1
+    finally:
+        playing.cancel()
+        await asyncio.gather(playing, return_exceptions=True)
+        await schedule.stop()
+
+
+async def _show_round(poller: Poller, name: str, console: Console) -> None:
+    from sqlalchemy import select
+
+    from bot.db.schema import matches, player_rounds, players, rounds
+
+    database = poller.importer.database
+    async with database.read() as connection:
+        query = (
+            select(rounds, matches.c.status, matches.c.result)
+            .join(matches, matches.c.id == rounds.c.match_id)
+            .where(rounds.c.server_id == poller.server.id, rounds.c.file_name == name)
+        )
+        row = (await connection.execute(query)).one_or_none()
+        if row is None:
+            console.print(f"   {name}: awards", markup=False)
+            return
+        best = (
+            await connection.execute(
+                select(players.c.name, player_rounds.c.damage_given, player_rounds.c.kills)
+                .join(players, players.c.id == player_rounds.c.player_id)
+                .where(player_rounds.c.round_id == row.id)
+                .order_by(player_rounds.c.damage_given.desc(), players.c.name)
+                .limit(1)
+            )
+        ).one_or_none()
+    minutes = "?:??" if row.seconds is None else f"{row.seconds // 60}:{row.seconds % 60:02}"
+    text = f"   {row.map_name} R{row.number}  {minutes}  {row.axis} v {row.allies}"
+    if best is not None:
+        text += f"  most damage: {best.name} ({best.damage_given}, {best.kills} kills)"
+    if row.number == 2 and row.result is not None:
+        text += f"  -> {str(row.result).replace('_', ' ')}" if row.result != "draw" else "  -> draw"
+    if row.flags:
+        text += f"  [{row.flags}]"
+    console.print(text, markup=False)
