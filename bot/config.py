@@ -107,7 +107,10 @@ class Settings(BaseSettings):
 
     database_url: Annotated[
         DatabaseUrl,
-        Field(description="where rounds are kept: sqlite:///file.db or postgresql://user:password@host/database"),
+        Field(
+            repr=False,
+            description="where rounds are kept: sqlite:///file.db or postgresql://user:password@host/database",
+        ),
     ] = "sqlite+aiosqlite:///etlegacy_production.db"
     local_stats_path: Annotated[Path, Field(description="the archive: one copy of every stats file")] = Path(
         "local_stats"
