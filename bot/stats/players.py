@@ -37,6 +37,9 @@ RANKED: Final = ("dpm", "kd", "kills", "accuracy", "headshot_percent", "wins")
 GUID_PREFIX: Final = 4
 """Characters of a GUID that it takes at least, so that a short name of hexadecimal letters is a name."""
 
+MOST_HITS: Final = 25
+"""How many players a search offers to choose from."""
+
 
 @dataclass(frozen=True, slots=True)
 class PlayerHit:
@@ -139,7 +142,7 @@ class PlayerAnswer:
 # ---------------------------------------------------------------------- finding
 
 
-async def find_players(connection: AsyncConnection, text: str, *, limit: int = 25) -> list[PlayerHit]:
+async def find_players(connection: AsyncConnection, text: str, *, limit: int = MOST_HITS) -> list[PlayerHit]:
     """Find people by GUID or name, best first; bots are never found.
 
     In order: the whole GUID, the latest name, any earlier name, the beginning of a GUID (of 4 characters or more),
@@ -213,7 +216,10 @@ async def find_player(connection: AsyncConnection, text: str) -> PlayerInfo:
     if len(hits) == 1:
         return hits[0].player
     choices = exact or hits
-    raise AmbiguousError(f"{text.strip()!r} fits {len(choices)} players; say more of the name, or a GUID", choices)
+    more = " or more" if len(choices) == MOST_HITS else ""
+    raise AmbiguousError(
+        f"{text.strip()!r} fits {len(choices)}{more} players; say more of the name, or a GUID", choices
+    )
 
 
 # ---------------------------------------------------------------------- answering

@@ -1,0 +1,52 @@
+"""Answers as plain values, for JSON: the command line's and the web API's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from datetime import date
+from enum import Enum
+from typing import Any
+
+from bot.stats.leaderboards import Metric
+from bot.stats.totals import Totals
+
+RATIOS = (
+    "kd",
+    "efficiency",
+    "dpm",
+    "damage_ratio",
+    "accuracy",
+    "headshot_percent",
+    "headshot_kill_rate",
+    "useful_kill_percent",
+    "alive_percent",
+    "denied_per_minute",
+    "revives_per_round",
+    "kills_per_round",
+)
+"""The ratios that stand beside the sums, computed from them and not rounded."""
+
+
+def plain(value: Any) -> Any:
+    """Return an answer as dictionaries, lists, texts and numbers, under the names of its fields.
+
+    Sums come with their ratios; a metric without its functions; a date as ISO 8601; keys of dictionaries as text.
+    """
+    if isinstance(value, Metric):
+        hidden = {"columns", "value", "rate"}
+        return {field.name: plain(getattr(value, field.name)) for field in fields(value) if field.name not in hidden}
+    if is_dataclass(value) and not isinstance(value, type):
+        found = {field.name: plain(getattr(value, field.name)) for field in fields(value)}
+        if isinstance(value, Totals):
+            found.update({name: getattr(value, name) for name in RATIOS})
+        return found
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, Mapping):
+        return {str(plain(key)): plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    if isinstance(value, date):
+        return value.isoformat()
+    return value
