@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
 
@@ -34,6 +34,9 @@ T = TypeVar("T")
 
 WIDE = 110
 """Columns of a terminal from which the tables show more."""
+
+NARROWEST = 8
+"""Letters that a column of names keeps, however narrow the terminal is."""
 
 LONG_TEXT = "Computed as"
 """The one column whose texts go over several lines."""
@@ -171,15 +174,15 @@ def _show_list(page: SessionPage, as_json: bool) -> None:
         for item in page.sessions
     ]
     columns = ["Session", "Start", "Played", ">Rounds", ">Maps", "Server"]
-    console.print(_table(f"{page.total} sessions", columns, rows))
+    console.print(_table(console, _many(page.total, "session"), columns, rows))
 
 
 def _show_session(console: Console, answer: SessionAnswer) -> None:
     zone = answer.server.time_zone
     span = f"{_clock(answer.started_at, zone)} - {_clock(answer.ended_at, zone, zone_name=True)}"
-    console.print(_text(f"Session {answer.day}", style="bold"), _text(f"{answer.server.name}, {span}"))
+    console.print(_text(f"Session {answer.day},", style="bold"), _text(f"{answer.server.name}, {span}"))
     left_out = f", {answer.rounds_left_out} more not counted" if answer.rounds_left_out else ""
-    console.print(_text(f"{len(answer.matches)} maps, {answer.rounds} rounds{left_out}"))
+    console.print(_text(f"{_many(len(answer.matches), 'map')}, {_many(answer.rounds, 'round')}{left_out}"))
     if not answer.counted:
         console.print(_text("Not in the statistics: only bots, too few people or filler maps.", style="yellow"))
     for number, line_up in enumerate(answer.line_ups, 1):
@@ -213,7 +216,7 @@ def _show_session(console: Console, answer: SessionAnswer) -> None:
                 points,
             )
         )
-    console.print(_table("Matches", [">#", "Map", "Round 1", "Round 2", "Winner", ">A:B"], rows))
+    console.print(_table(console, "Matches", [">#", "Map", "Round 1", "Round 2", "Winner", ">A:B"], rows))
     if answer.players:
         console.print()
         _show_totals(console, "Players, most valuable first", [(p.player.name, p.totals) for p in answer.players])
@@ -241,7 +244,7 @@ FLAG_TEXTS = {
     "team_damage_unbalanced": "team damage given and received differ: somebody's numbers were lost",
     "aborted": "broken off by a map change or restart",
     "early_end": "ended before the limit: the attackers gave up",
-    "no_round_1": "round 2 without its round 1: kept out until that arrives",
+    "no_round_1": "round 2 without its round 1: its numbers hold both, and do not count until that arrives",
     "duplicate_guid": "two lines of one GUID",
     "lines_rejected": "lines that could not be read",
     "incomplete_file": "the file was cut off",
@@ -297,7 +300,7 @@ def match_command(
 def _show_match(console: Console, answer: MatchAnswer) -> None:
     match, zone = answer.match, answer.server.time_zone
     start = _clock(match.started_at, zone, zone_name=True, day=True)
-    console.print(_text(match.map_name, style="bold"), _text(f"{answer.server.name}, {start}"))
+    console.print(_text(f"{match.map_name},", style="bold"), _text(f"{answer.server.name}, {start}"))
     console.print(_text(f"key {match.key}"))
     result = {
         None: "undecided",
@@ -368,15 +371,15 @@ def _show_player(console: Console, answer: PlayerAnswer, zone: str) -> None:
     if others:
         console.print(_text(f"Also {', '.join(others)}"))
     console.print()
-    played = f"{totals.rounds} rounds, {_hours(totals.time_played)}"
-    wins = f"{totals.matches_won} maps won, {totals.matches_lost} lost, {totals.matches_drawn} drawn"
+    played = f"{_many(totals.rounds, 'round')}, {_hours(totals.time_played)}"
+    wins = f"{_many(totals.matches_won, 'map')} won, {totals.matches_lost} lost, {totals.matches_drawn} drawn"
     console.print(_text(f"{_scope_text(answer.scope)}: {played}; {wins}"))
     ranks = []
     for key, rank in answer.ranks.items():
         metric = METRICS[key]
         place = f"{rank.rank} of {rank.of}" if rank.rank else f"from {rank.min_rounds} rounds"
         ranks.append((metric.title, _value(metric, rank.value), place))
-    console.print(_table(None, ["", ">Value", ">Rank"], ranks))
+    console.print(_table(console, None, ["", ">Value", ">Rank"], ranks))
     console.print()
     _show_totals(
         console,
@@ -396,7 +399,7 @@ def _show_player(console: Console, answer: PlayerAnswer, zone: str) -> None:
         )
         for item in answer.weapons[:8]
     ]
-    console.print(_table("Weapons", ["Weapon", ">Kills", ">Deaths", ">Accuracy %", ">Headshot %"], weapons))
+    console.print(_table(console, "Weapons", ["Weapon", ">Kills", ">Deaths", ">Accuracy %", ">Headshot %"], weapons))
 
 
 # ---------------------------------------------------------------------- leaderboard
@@ -455,7 +458,7 @@ def _show_leaderboard(console: Console, answer: Leaderboard) -> None:
         for entry in answer.entries
     ]
     title = f"{metric.title}{unit}, {_scope_text(answer.scope)}"
-    console.print(_table(title, [">#", "Player", ">Value", ">Rounds", "GUID"], rows))
+    console.print(_table(console, title, [">#", "Player", ">Value", ">Rounds", "GUID"], rows))
     console.print(_text(f"{metric.formula}. From {_least(answer)}: {answer.qualified} of {answer.seen} players."))
 
 
@@ -463,7 +466,7 @@ def _least(answer: Leaderboard) -> str:
     sample = ""
     if answer.metric.sample is not None:
         sample = f" and {answer.min_sample} {'shots' if answer.metric.sample.name == 'SHOTS' else 'kills'}"
-    return f"{answer.min_rounds} round{'s' * (answer.min_rounds != 1)}{sample}"
+    return f"{_many(answer.min_rounds, 'round')}{sample}"
 
 
 def _show_metrics(found: Iterable[Metric], as_json: bool) -> None:
@@ -473,7 +476,8 @@ def _show_metrics(found: Iterable[Metric], as_json: bool) -> None:
         print_json(plain(list(found)))
         return
     rows = [(metric.key, metric.title, metric.formula) for metric in found]
-    _console().print(_table("Metrics", ["Metric", "Title", LONG_TEXT], rows))
+    console = _console()
+    console.print(_table(console, "Metrics", ["Metric", "Title", LONG_TEXT], rows))
 
 
 # ---------------------------------------------------------------------- export
@@ -493,11 +497,12 @@ def export_command(
 
     settings = load()
 
-    async def lines(database: Database) -> AsyncIterator[str]:
+    async def lines(database: Database) -> AsyncGenerator[str, None]:
         empty = True
-        async for record in export(database, server=server):
-            empty = False
-            yield dump_line(record) + "\n"
+        async with aclosing(export(database, server=server)) as records:
+            async for record in records:
+                empty = False
+                yield dump_line(record) + "\n"
         if empty:
             raise NotFoundError(
                 "nothing to export: "
@@ -507,16 +512,18 @@ def export_command(
     async def main() -> None:
         async with opened_database(settings) as database:
             if output is None:
-                async for line in lines(database):
-                    sys.stdout.buffer.write(line.encode())
+                async with aclosing(lines(database)) as found:
+                    async for line in found:
+                        sys.stdout.buffer.write(line.encode())
                 sys.stdout.buffer.flush()
                 return
             # Nobody shall take half an export for a whole one.
             unfinished = output.with_name(output.name + ".part")
             try:
                 with unfinished.open("w", encoding="utf-8", newline="") as file:
-                    async for line in lines(database):
-                        file.write(line)
+                    async with aclosing(lines(database)) as found:
+                        async for line in found:
+                            file.write(line)
                 unfinished.replace(output)
             finally:
                 unfinished.unlink(missing_ok=True)
@@ -590,22 +597,35 @@ def _indented(value: str) -> Padding:
     return Padding(_text(value), (0, 0, 0, 2))
 
 
-def _table(title: str | Text | None, columns: Sequence[str], rows: Sequence[Sequence[str | Text]]) -> Table:
-    """Return a table. A column that begins with `>` holds numbers, which are never cut; the others may be shortened."""
+def _table(
+    console: Console, title: str | Text | None, columns: Sequence[str], rows: Sequence[Sequence[str | Text]]
+) -> Table:
+    """Return a table that fits the console: a column that begins with `>` holds numbers, which are never cut."""
     from rich import box
+    from rich.cells import cell_len
     from rich.table import Table
 
     shown = _text(title, style="bold") if isinstance(title, str) else title
-    table = Table(
-        title=shown, title_justify="left", title_style="", box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1)
-    )
-    for place, column in enumerate(columns):
-        name = column.removeprefix(">")
-        if column == name:
-            table.add_column(name, no_wrap=name != LONG_TEXT, overflow="fold" if name == LONG_TEXT else "ellipsis")
-        else:
-            width = max((len(str(row[place])) for row in rows), default=0)
-            table.add_column(name, justify="right", no_wrap=True, min_width=max(width, len(name)))
+    table = Table(title=shown, title_justify="left", title_style="", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    names = [column.removeprefix(">") for column in columns]
+    widths = [max(cell_len(str(text)) for text in [name, *cells]) for name, *cells in zip(names, *rows, strict=True)]
+    shrinking = [place for place, column in enumerate(columns) if not column.startswith(">")]
+    # Two columns of space between two columns, and the table's edges.
+    while sum(widths) + 2 * len(widths) + 1 > console.width:
+        widest = max(shrinking, key=lambda place: widths[place])
+        if widths[widest] <= NARROWEST:
+            break
+        widths[widest] -= 1
+    for place, (name, width) in enumerate(zip(names, widths, strict=True)):
+        text = place in shrinking
+        long_text = name == LONG_TEXT
+        table.add_column(
+            name,
+            justify="left" if text else "right",
+            no_wrap=not long_text,
+            overflow="fold" if long_text else "ellipsis",
+            width=width,
+        )
     for row in rows:
         table.add_row(*row)
     return table
@@ -647,7 +667,7 @@ def _show_totals(
                 _number(sums.alive_percent, 1),
             ]
         lines.append(cells)
-    console.print(_table(title, columns, lines))
+    console.print(_table(console, title, columns, lines))
 
 
 def _number(value: float | None, decimals: int) -> str:
@@ -657,6 +677,10 @@ def _number(value: float | None, decimals: int) -> str:
 def _value(metric: Metric, value: float | None, *, unit: bool = True) -> str:
     shown = _number(value, metric.decimals)
     return f"{shown} {metric.unit}" if unit and metric.unit and value is not None else shown
+
+
+def _many(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
 
 
 def _minutes(seconds: int | None) -> str:

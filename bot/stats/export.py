@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any
 
 from sqlalchemy import Row, func, select
@@ -16,7 +16,7 @@ from parsers import WEAPONS, Basis, PlayerRound, WeaponStats, player_record
 FACTS = tuple(column.name for column in player_rounds.columns if column.name not in ("round_id", "player_id", "basis"))
 
 
-async def export(database: Database, *, server: str | None = None) -> AsyncIterator[dict[str, Any]]:
+async def export(database: Database, *, server: str | None = None) -> AsyncGenerator[dict[str, Any], None]:
     """Yield every fact as a dictionary that JSON can hold, in a stable order.
 
     The order: server by name; then each session in time with its matches, rounds, player rounds and weapons. `kind`
