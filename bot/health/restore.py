@@ -40,6 +40,7 @@ from bot.health.replay import BY_HAND, hold_lease, replay_files
 from bot.ingest.archive import ArchiveError, content_hash
 from bot.ingest.game_server import Fetched, GameServerError, RemoteFile
 from bot.ingest.importer import Incoming, Outcome, Result
+from bot.ingest.lease import LeaseLostError
 from bot.ingest.poll import BATCH, Poller, Progress
 from parsers import MAX_FILE_BYTES
 
@@ -169,7 +170,12 @@ async def _adopt(poller: Poller, report: RestoreReport) -> dict[str, _Lacking]:
         found = {row.file_name: _Lacking(row.sha256, row.size) for row in await connection.execute(query)}
     report.adopted = sorted(found)
     if found and not report.dry_run:
-        await poller.ledger.adopt(report.adopted)
+        try:
+            await hold_lease(poller)
+            await poller.ledger.adopt(report.adopted)
+        except LeaseLostError as error:
+            report.problems += [(name, f"its row in the ledger is not written: {error}") for name in report.adopted]
+            report.adopted = []
     return found
 
 
