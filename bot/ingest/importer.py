@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 
 import structlog
 from sqlalchemy import Row, select, update
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, ProgrammingError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.db.engine import Database, bulk_insert, chunks, upsert
@@ -146,23 +146,31 @@ class Importer:
             LeaseLostError: another process took over; nothing was written.
         """
         parsed = [self._parse(item) for item in incoming]
-        async with self.database.write() as connection:
-            if lease is not None:
-                await lease.require(connection)
-            try:
-                async with connection.begin_nested():
-                    return await self._write(connection, server, parsed, again)
-            except (SQLAlchemyError, ValueError, ArithmeticError) as error:
-                if getattr(error, "connection_invalidated", False) or _is_storage_error(error):
-                    raise
-                self.facts.forget()
-                log.warning(
-                    "batch refused, going file by file", server=server.name, files=len(parsed), error=_short(error)
-                )
-            outcomes: list[Outcome] = []
-            for item in parsed:
-                outcomes += await self._write_one(connection, server, item, again)
-            return outcomes
+        try:
+            async with self.database.write() as connection:
+                if lease is not None:
+                    await lease.require(connection)
+                return await self._write_all(connection, server, parsed, again)
+        except BaseException:
+            # What was rolled back may have made players whose ids are remembered.
+            self.facts.forget()
+            raise
+
+    async def _write_all(
+        self, connection: AsyncConnection, server: Server, parsed: Sequence[_Parsed], again: bool
+    ) -> list[Outcome]:
+        try:
+            async with connection.begin_nested():
+                return await self._write(connection, server, parsed, again)
+        except Exception as error:
+            if _is_storage_error(error):
+                raise
+            self.facts.forget()
+            log.warning("batch refused, going file by file", server=server.name, files=len(parsed), error=_short(error))
+        outcomes: list[Outcome] = []
+        for item in parsed:
+            outcomes += await self._write_one(connection, server, item, again)
+        return outcomes
 
     async def _write_one(
         self, connection: AsyncConnection, server: Server, item: _Parsed, again: bool
@@ -170,8 +178,8 @@ class Importer:
         try:
             async with connection.begin_nested():
                 return await self._write(connection, server, [item], again)
-        except (SQLAlchemyError, ValueError, ArithmeticError) as error:
-            if getattr(error, "connection_invalidated", False) or _is_storage_error(error):
+        except Exception as error:
+            if _is_storage_error(error):
                 raise
             self.facts.forget()
             item.error = f"the database refused it: {_short(error)}"
@@ -201,7 +209,9 @@ class Importer:
         now = int(self.clock())
         ledger = await _by_name(connection, processed_files, processed_files.c.name, server, [p.name for p in batch])
         stored = await _by_name(connection, rounds, rounds.c.file_name, server, [p.name for p in batch])
-        parsed = [*batch, *await self._freed_twins(connection, server, batch, stored)]
+        freed = await self._freed_twins(connection, server, batch, stored)
+        ledger |= await _by_name(connection, processed_files, processed_files.c.name, server, [p.name for p in freed])
+        parsed = [*batch, *freed]
         lost = await self._set_twins_aside(connection, server, parsed, stored)
         outcomes = [self._outcome(item, ledger.get(item.name), stored.get(item.name), now) for item in parsed]
         await self._write_contents(connection, server, parsed, stored, ledger, now)
@@ -237,7 +247,7 @@ class Importer:
         left = [
             stored[item.name].sha256
             for item in batch
-            if item.name in stored and stored[item.name].sha256 != item.sha256
+            if item.round_file is not None and item.name in stored and stored[item.name].sha256 != item.sha256
         ]
         freed: list[_Parsed] = []
         for part in chunks(left):
@@ -263,7 +273,7 @@ class Importer:
         Returns:
             Stored rounds that have to go, each with the name that stands instead.
         """
-        arriving = {item.name: item.sha256 for item in parsed}
+        arriving = {item.name: item.sha256 for item in parsed if item.round_file is not None}
         holders: dict[str, list[str]] = {}
         for part in chunks({item.sha256 for item in parsed if item.round_file is not None}):
             query = select(rounds.c.sha256, rounds.c.file_name).where(
@@ -420,12 +430,24 @@ def _mtime(item: _Parsed, known: Row[Any] | None) -> int | None:
     return mtime
 
 
-def _is_storage_error(error: BaseException) -> bool:
-    """Tell a full or failing disk from a file that is at fault: the first must not mark files as failed."""
-    text = str(getattr(error, "orig", error)).lower()
-    return any(
-        word in text for word in ("disk", "readonly", "read-only", "locked", "i/o error", "no space", "connection")
-    )
+_FILES_FAULT = ("22", "23", "42", "54")
+"""PostgreSQL's classes of errors that come from what was to be written: data, constraints, access rules, limits."""
+
+
+def _is_storage_error(error: Exception) -> bool:
+    """Tell a full or failing disk, or a database that goes away, from a file that is at fault.
+
+    The first must not mark files as failed. Whatever else goes wrong is the file's own, so that it holds no other back.
+    """
+    if getattr(error, "connection_invalidated", False) or isinstance(error, (OSError, MemoryError)):
+        return True
+    code: str | None = getattr(getattr(error, "orig", None) or error, "sqlstate", None)
+    if code is not None:
+        return not code.startswith(_FILES_FAULT)
+    if isinstance(error, DBAPIError):
+        return not isinstance(error, (DataError, IntegrityError, ProgrammingError))
+    # The driver's own word, past SQLAlchemy, without a code: the connection is gone.
+    return type(error).__module__.startswith("asyncpg")
 
 
 def _short(error: BaseException) -> str:
