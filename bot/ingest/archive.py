@@ -140,12 +140,21 @@ class Archive:
         path.replace(aside / f"{path.name}.{content_hash(earlier)[:16]}")
 
     def flush(self) -> None:
-        """Make the folder's new names durable."""
-        descriptor = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY)
+        """Make the folder's new names durable.
+
+        Raises:
+            ArchiveError: the disk does not take them.
+        """
         try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+            descriptor = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+        except OSError as error:
+            raise ArchiveError(
+                f"cannot write to the archive {self.folder}: {error.strerror}; look at its disk"
+            ) from error
 
     def remove_leftovers(self) -> int:
         """Remove temporary files that a killed run left behind; return how many there were."""

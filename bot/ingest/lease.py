@@ -70,13 +70,22 @@ class Lease:
     async def require(self, connection: AsyncConnection) -> None:
         """Refuse to go on inside a write transaction whose process does not hold the lease any more.
 
+        Keeps the lease as well where its time is due, so that work longer than a lease is not taken over half-way.
+
         Raises:
             LeaseLostError: the token is not the newest one.
         """
-        query = select(leases.c.token).where(leases.c.name == self.name, leases.c.holder == self.holder)
-        if (await connection.execute(query)).scalar_one_or_none() != self.token or not self.token:
+        mine = (leases.c.name == self.name, leases.c.holder == self.holder, leases.c.token == self.token)
+        now = self.clock()
+        if now < self._renew_at:
+            held = (await connection.execute(select(leases.c.token).where(*mine))).one_or_none() is not None
+        else:
+            kept = await connection.execute(update(leases).where(*mine).values(expires_at=int(now) + LEASE_SECONDS))
+            held = kept.rowcount == 1
+            self._renew_at = now + LEASE_SECONDS / 3
+        if not held or not self.token:
             self.token = 0
-            raise LeaseLostError(f"another process took over {self.name}; nothing was written")
+            raise LeaseLostError(f"{self.name} is another process's now; nothing was written")
 
     async def release(self) -> None:
         """Let the next one in at once."""

@@ -10,18 +10,21 @@ from __future__ import annotations
 
 import time
 import zlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from sqlalchemy import bindparam, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.db.engine import Database, chunks, upsert
 from bot.db.schema import file_contents, processed_files, rounds
-from bot.ingest.archive import Archive, content_hash
+from bot.ingest.archive import Archive, ArchiveError, content_hash
 from bot.ingest.facts import Server
 from bot.ingest.game_server import RemoteFile
 from bot.ingest.importer import RETRY_AFTER, Outcome
+from bot.ingest.lease import Lease
 from parsers import MAX_FILE_BYTES
 
 SUSPICIOUS_DROP = 0.5
@@ -84,7 +87,10 @@ class ArchiveSync:
 
 
 class Ledger:
-    """One game server's rows of `processed_files`, with their image in memory."""
+    """One game server's rows of `processed_files`, with their image in memory.
+
+    `lease` is what has to be held to write down what a poll found; None where nobody else polls.
+    """
 
     def __init__(
         self, database: Database, server: Server, archive: Archive, clock: Callable[[], float] = time.time
@@ -93,6 +99,7 @@ class Ledger:
         self.server = server
         self.archive = archive
         self.clock = clock
+        self.lease: Lease | None = None
         self.memory: dict[str, Known] = {}
 
     async def load(self) -> None:
@@ -114,16 +121,20 @@ class Ledger:
         decision = Decision()
         now = self.clock()
         memory = self.memory
+        newcomers = 0
         for file in listed:
             name, size, mtime = file
             known = memory.get(name)
             if known is None:
                 decision.unseen.append(file)
                 decision.fetch.append(file)
+                newcomers += 1
                 continue
             state, known_size, known_mtime, next_try_at, gone = known
             if gone:
                 decision.back.append(name)
+            if gone or known_mtime is None:
+                newcomers += 1
             same = known_size == size and known_mtime == mtime
             if state in ("imported", "ignored"):
                 if same:
@@ -142,13 +153,13 @@ class Ledger:
                     decision.waiting += 1
             else:
                 decision.fetch.append(file)
-        self._judge_absence(listed, decision)
+        self._judge_absence(listed, decision, len(listed) - newcomers)
         return decision
 
-    def _judge_absence(self, listed: Sequence[RemoteFile], decision: Decision) -> None:
-        # Every listed file is in memory or unseen, so equal numbers mean that nothing is absent.
+    def _judge_absence(self, listed: Sequence[RemoteFile], decision: Decision, still_here: int) -> None:
+        # `still_here` counts the listed files that were listed before: where that is all of them, nothing is absent.
         present = sum(1 for known in self.memory.values() if not known.gone and known.mtime is not None)
-        if present <= len(listed) - len(decision.unseen):
+        if present == still_here:
             return
         names = {file.name for file in listed}
         gone = [
@@ -158,38 +169,47 @@ class Ledger:
         ]
         if present >= SUSPICIOUS_FROM and len(gone) > SUSPICIOUS_DROP * present:
             decision.suspicious = (
-                f"the listing holds {len(listed)} files and misses {len(gone)} of the {present} that were there before; "
-                "no conclusion is drawn from that. Look whether the login ends in another folder"
+                f"the listing holds {len(listed)} files and misses {len(gone)} of the {present} that were there "
+                "before; no conclusion is drawn from that. Look whether the login ends in another folder"
             )
             return
         decision.gone = gone
 
     # ------------------------------------------------------------------ layers 2 to 4
 
-    async def deeper(self, files: Sequence[RemoteFile]) -> tuple[list[RemoteFile], list[str]]:
-        """Ask the other layers about files that memory does not know.
+    async def deeper(self, decision: Decision) -> tuple[list[RemoteFile], list[RemoteFile]]:
+        """Ask the other layers about the files of a listing that memory does not know.
 
         Returns:
-            The files that really have to be downloaded, and the names of those that lie in the archive, whole, and
-            only have to be imported. What the ledger or the sessions know is in memory now.
+            The files that really have to be downloaded, and those that lie in the archive, whole, and only have to be
+            imported. What the ledger or the sessions know is in memory now.
         """
+        files = decision.unseen
         names = [file.name for file in files]
         await self._reload(names)
         await self.adopt(name for name in names if name not in self.memory)
         download: list[RemoteFile] = []
-        archived: list[str] = []
+        archived: list[RemoteFile] = []
         for file in files:
             known = self.memory.get(file.name)
             if known is not None and known.state in ("imported", "ignored"):
                 if known.size != file.size or known.mtime not in (None, file.mtime):
                     download.append(file)
+                elif known.mtime is None:
+                    decision.learned.append(file)
                 continue
-            data = self.archive.read(file.name, MAX_FILE_BYTES)
-            if data is not None and len(data) == file.size:
-                archived.append(file.name)
+            if self._is_archived(file):
+                archived.append(file)
             else:
                 download.append(file)
         return download, archived
+
+    def _is_archived(self, file: RemoteFile) -> bool:
+        try:
+            data = self.archive.read(file.name, MAX_FILE_BYTES)
+        except ArchiveError:
+            return False  # a link or a pipe under that name, say: it is set aside when the file comes
+        return data is not None and len(data) == file.size
 
     async def _reload(self, names: Sequence[str]) -> None:
         """Layer 3: another process may have written rows since memory was loaded."""
@@ -205,8 +225,11 @@ class Ledger:
         """Layer 4: give files that the sessions hold, but the ledger does not, their row back; return how many."""
         now = int(self.clock())
         rows: list[dict[str, Any]] = []
+        wanted = list(names)
+        if not wanted:
+            return 0
         async with self.database.read() as connection:
-            for part in chunks(names):
+            for part in chunks(wanted):
                 query = (
                     select(rounds.c.file_name, rounds.c.sha256, rounds.c.parser_version, file_contents.c.size)
                     .join(file_contents, file_contents.c.sha256 == rounds.c.sha256)
@@ -228,7 +251,7 @@ class Ledger:
                         }
                     )
         if rows:
-            async with self.database.write() as connection:
+            async with self._write() as connection:
                 await upsert(connection, processed_files, rows, key=("server_id", "name"))
             for values in rows:
                 self.memory[values["name"]] = Known("imported", values["size"], None, None, gone=False)
@@ -272,6 +295,14 @@ class Ledger:
 
     # ------------------------------------------------------------------ writing
 
+    @asynccontextmanager
+    async def _write(self) -> AsyncIterator[AsyncConnection]:
+        """Open a transaction for what a poll found out; refused where another process polls by now."""
+        async with self.database.write() as connection:
+            if self.lease is not None:
+                await self.lease.require(connection)
+            yield connection
+
     def remember(self, outcomes: Iterable[Outcome]) -> None:
         """Take what an import wrote into memory."""
         for outcome in outcomes:
@@ -303,7 +334,7 @@ class Ledger:
         ]
         if not rows:
             return
-        async with self.database.write() as connection:
+        async with self._write() as connection:
             await upsert(
                 connection,
                 processed_files,
@@ -321,7 +352,7 @@ class Ledger:
         now = int(self.clock())
         c = processed_files.c
         reasons = {file.name: (file, reason) for file, reason in failures}
-        async with self.database.write() as connection:
+        async with self._write() as connection:
             tries: dict[str, int] = {}
             imported: set[str] = set()
             for part in chunks(reasons):
@@ -368,7 +399,7 @@ class Ledger:
             return
         c = processed_files.c
         mine = c.server_id == self.server.id
-        async with self.database.write() as connection:
+        async with self._write() as connection:
             if learned:
                 statement = update(processed_files).where(mine, c.name == bindparam("file"))
                 await connection.execute(statement.values(remote_mtime=bindparam("mtime")), learned)

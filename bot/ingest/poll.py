@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import structlog
@@ -15,7 +15,7 @@ from bot.ingest.archive import Archive
 from bot.ingest.facts import Server
 from bot.ingest.game_server import Fetched, FetchFailed, FetchProblem, GameServer, GameServerError, RemoteFile
 from bot.ingest.importer import Importer, Incoming, Outcome, Result
-from bot.ingest.lease import Lease
+from bot.ingest.lease import Lease, LeaseLostError
 from bot.ingest.ledger import ArchiveSync, Ledger
 from parsers import MAX_FILE_BYTES
 
@@ -38,7 +38,7 @@ GIVEN_UP_AFTER = 600
 """A file without an end of line at its end that stood still this long is as complete as it will get."""
 
 FULL_LISTING_EVERY = 600
-"""Seconds after which the folder is listed although its mtime stands still: a file rewritten in place does not move it."""
+"""Seconds after which the folder is listed although its mtime stands still, as it does when a file is rewritten."""
 
 Progress = Callable[[int, int], None]
 """Called with files done and files in all."""
@@ -115,22 +115,38 @@ class Poller:
         self.archive = archive
         self.ledger = ledger
         self.importer = importer
-        self.lease = lease
+        self.lease = ledger.lease = lease
         self.clock = clock
         self.settle_seconds = settle_seconds
         self._busy = asyncio.Lock()
         self._quiet_mtime: int | None = None
         self._listed_at = 0.0
         self._pending = False
+        self._synced_in: int | None = None
+
+    @property
+    def _term(self) -> int:
+        """Which of its holders the lease has; when it came back to us, others may have written in between."""
+        return self.lease.token if self.lease is not None else 0
 
     async def start(self, progress: Progress | None = None) -> tuple[ArchiveSync, PollReport]:
-        """Load the ledger and bring `local_stats/` into it; what lies there and was never imported is imported."""
+        """Load the ledger and bring `local_stats/` into it; what lies there and was never imported is imported.
+
+        While another process polls this server, both are its business: the first poll of ours does it then.
+        """
         report = PollReport(self.server.name)
+        if self.lease is not None and await self.lease.hold() is not None:
+            return ArchiveSync(), report
+        return await self._sync_archive(report, progress), report
+
+    async def _sync_archive(self, report: PollReport, progress: Progress | None) -> ArchiveSync:
+        term = self._term
         self.archive.remove_leftovers()
         await self.ledger.load()
         sync = await self.ledger.sync_archive()
-        await self._import_archived(sync.to_import, report, progress)
-        return sync, report
+        await self._import_archived(dict.fromkeys(sync.to_import), report, progress)
+        self._synced_in = term
+        return sync
 
     async def poll(self, *, full: bool = False, progress: Progress | None = None) -> PollReport:
         """Look at the server once; asking while a poll is under way waits for it and then polls.
@@ -155,9 +171,16 @@ class Poller:
         source = self.source
         if source is None:
             raise LookupError(f"{self.server.name} has no SFTP access set up")
+        if self.lease is not None and not self.lease.token:
+            raise LeaseLostError(f"{self.lease.name} is not held; nothing was polled")
+        if self._synced_in != self._term:
+            await self._sync_archive(report, progress)
+            self._quiet_mtime = None
         due = full or self._pending or self.clock() - self._listed_at >= FULL_LISTING_EVERY
         if not due and self._quiet_mtime is not None and await source.folder_mtime() == self._quiet_mtime:
             return
+        # Whatever keeps this poll from its end, the next one looks again.
+        self._pending = True
         listing = await source.listing()
         self._quiet_mtime = listing.folder_mtime if listing.settled else None
         self._listed_at = self.clock()
@@ -168,10 +191,10 @@ class Poller:
         report.parked = decision.parked
         wanted = decision.fetch
         if decision.unseen:
-            download, archived = await self.ledger.deeper(decision.unseen)
+            download, archived = await self.ledger.deeper(decision)
             unseen = {file.name for file in decision.unseen}
             wanted = [file for file in wanted if file.name not in unseen] + download
-            await self._import_archived(archived, report, progress)
+            await self._import_archived({file.name: file.mtime for file in archived}, report, progress)
         newest = max((file.mtime for file in listing.files), default=0)
         settled_before = newest - OLD_ENOUGH
         long_ago = self.clock() - LONG_AGO
@@ -193,20 +216,21 @@ class Poller:
         done = 0
         importing: asyncio.Task[None] | None = None
         try:
-            async for batch in self._batches(source, sorted(files), report):
-                if importing is not None:
-                    await importing
-                importing = asyncio.create_task(self._import(batch, report, durable=len(files) <= 16))
-                done += len(batch)
-                if progress is not None:
-                    progress(done, len(files))
+            async with contextlib.aclosing(self._batches(source, sorted(files), report)) as batches:
+                async for batch in batches:
+                    if importing is not None:
+                        await importing
+                    importing = asyncio.create_task(self._import(batch, report, durable=len(files) <= 16))
+                    done += len(batch)
+                    if progress is not None:
+                        progress(done, len(files))
         finally:
             if importing is not None:
                 await importing
 
     async def _batches(
         self, source: GameServer, files: Sequence[RemoteFile], report: PollReport
-    ) -> AsyncIterator[list[Incoming]]:
+    ) -> AsyncGenerator[list[Incoming], None]:
         batch: list[Incoming] = []
         failures: list[tuple[RemoteFile, str]] = []
         growing: list[RemoteFile] = []
@@ -218,7 +242,7 @@ class Poller:
                         self._sort_failure(result, failures, growing, report)
                         continue
                     report.fetched += 1
-                    if not _ends_whole(result.data) and not self._stood_still(result.file):
+                    if not _ends_whole(result.data) and not self._given_up(result.file):
                         growing.append(result.file)
                         continue
                     batch.append(_incoming(result))
@@ -248,12 +272,9 @@ class Poller:
             failures.append((result.file, f"{result.problem.value}: {result.error}"))
             report.problems.append((result.file.name, f"{result.problem.value}: {result.error}"))
 
-    def _stood_still(self, file: RemoteFile) -> bool:
-        """Tell whether a file without a last end of line has been like that for so long that no more will come."""
-        return self.clock() - file.mtime >= GIVEN_UP_AFTER and file.mtime < self._newest_mtime() - OLD_ENOUGH
-
-    def _newest_mtime(self) -> int:
-        return max((known.mtime for known in self.ledger.memory.values() if known.mtime is not None), default=0)
+    def _given_up(self, file: RemoteFile) -> bool:
+        """Tell whether a file without a last end of line has stood still for so long that no more will come."""
+        return self.clock() - file.mtime >= GIVEN_UP_AFTER
 
     # ------------------------------------------------------------------ files that may still be written
 
@@ -271,8 +292,7 @@ class Poller:
         batch: list[Incoming] = []
         for name, item in sorted(second.items()):
             same = first[name].data == item.data
-            patient = self.clock() - item.file.mtime >= GIVEN_UP_AFTER
-            if same and (_ends_whole(item.data) or patient):
+            if same and (_ends_whole(item.data) or self._given_up(item.file)):
                 batch.append(_incoming(item))
             else:
                 growing.append(item.file)
@@ -287,12 +307,17 @@ class Poller:
         read: dict[str, Fetched] = {}
         failures: list[tuple[RemoteFile, str]] = []
         growing: list[RemoteFile] = []
-        async with contextlib.aclosing(source.fetch(files)) as results:
-            async for result in results:
-                if isinstance(result, FetchFailed):
-                    self._sort_failure(result, failures, growing, report)
-                else:
-                    read[result.file.name] = result
+        try:
+            async with contextlib.aclosing(source.fetch(files)) as results:
+                async for result in results:
+                    if isinstance(result, FetchFailed):
+                        self._sort_failure(result, failures, growing, report)
+                    else:
+                        read[result.file.name] = result
+        except GameServerError:
+            # One file may be what the server got lost over: it has to be put off, or the next poll ends there again.
+            await self.ledger.note_failed(failures)
+            raise
         return read, failures, growing
 
     async def _note_growing(self, files: Sequence[RemoteFile], report: PollReport) -> None:
@@ -325,13 +350,16 @@ class Poller:
     async def _import(self, batch: Sequence[Incoming], report: PollReport, *, durable: bool) -> None:
         report.count(await self.take(batch, durable=durable))
 
-    async def _import_archived(self, names: Sequence[str], report: PollReport, progress: Progress | None) -> None:
+    async def _import_archived(
+        self, mtimes: Mapping[str, int | None], report: PollReport, progress: Progress | None
+    ) -> None:
+        names = list(mtimes)
         for start in range(0, len(names), BATCH):
             batch = []
             for name in names[start : start + BATCH]:
                 data = self.archive.read(name, MAX_FILE_BYTES)
                 if data is not None:
-                    batch.append(Incoming(name, data))
+                    batch.append(Incoming(name, data, mtimes[name]))
             outcomes = await self.importer.import_files(self.server, batch, lease=self.lease)
             self.ledger.remember(outcomes)
             report.count(outcomes)
