@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from bot.cli import run
+from bot.cli import answers, demo, health, run
 
 app = typer.Typer(
     name="python -m bot",
@@ -14,6 +14,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 run.register(app)
+answers.register(app)
+health.register(app)
+demo.register(app)
 
 
 def main() -> None:

@@ -72,3 +72,5 @@ def configure_logging(level: str = "info", form: str = "console", secrets: Itera
     )
     # Libraries that log on their own say only what is worth a person's time.
     logging.basicConfig(level=max(number, logging.WARNING), stream=sys.stderr, force=True)
+    # A poll that takes longer than its interval is nothing to warn of; what goes wrong in one is ours to say.
+    logging.getLogger("apscheduler").setLevel(logging.ERROR)

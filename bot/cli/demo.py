@@ -63,7 +63,7 @@ async def _demo(rounds: int, every: float, live: int) -> None:
     from tools.simulate.sftp_server import SimulatedSftpServer
 
     configure_logging("warning")
-    console = Console(highlight=False)
+    console = Console(highlight=False, soft_wrap=True)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -146,12 +146,12 @@ async def _backlog(poller: Poller, console: Console) -> None:
 
 
 async def _last_session(app: App, console: Console) -> None:
-    from bot.cli.answers import print_session
+    from bot.cli.answers import _show_session
     from bot.stats.sessions import find_session, session_answer
 
     async with app.database.read() as connection:
         answer = await session_answer(connection, await find_session(connection, "last"))
-    print_session(answer, console)
+    _show_session(console, answer)
 
 
 async def _diagnosis(poller: Poller, console: Console) -> None:
@@ -228,4 +228,4 @@ async def _show_round(poller: Poller, name: str, console: Console) -> None:
         text += f"  -> {str(row.result).replace('_', ' ')}" if row.result != "draw" else "  -> draw"
     if row.flags:
         text += f"  [{row.flags}]"
-    console.print(text, markup=False)
+    console.print(text, markup=False, soft_wrap=True)

@@ -59,6 +59,9 @@ AWARDS_WINDOW = 60
 ANNOUNCE_WITHIN = 2 * 3600
 """Rounds that ended longer ago than this are history when they arrive: they are not announced."""
 
+FILES_KEPT = 32
+"""Parsed files kept from one batch to the next, some 30 KB each."""
+
 PLAYER_FACTS = tuple(c.name for c in player_rounds.columns if c.name not in ("round_id", "line", "player_id"))
 _player_facts = attrgetter(*PLAYER_FACTS)
 
@@ -169,9 +172,13 @@ class FactWriter:
         known = self._files.get((name, sha256))
         if known is None:
             known = self._files[name, sha256] = parse_round_file(data, name)
-            if len(self._files) > 1024:
-                self._files.popitem(last=False)
         return known
+
+    def trim(self) -> None:
+        """Keep only the files parsed last: those that the next ones may pair with."""
+        while len(self._files) > FILES_KEPT:
+            self._files.popitem(last=False)
+        self._derived.clear()
 
     # ------------------------------------------------------------------ rounds
 

@@ -155,6 +155,8 @@ class Importer:
             # What was rolled back may have made players whose ids are remembered.
             self.facts.forget()
             raise
+        finally:
+            self.facts.trim()
 
     async def _write_all(
         self, connection: AsyncConnection, server: Server, parsed: Sequence[_Parsed], again: bool
