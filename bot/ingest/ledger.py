@@ -56,7 +56,7 @@ class Decision:
         back: names that were gone and are listed again.
         suspicious: why this listing is not believed, or None. Then nothing is concluded from absence.
         known: how many files need nothing.
-        parked: how many files wait for a person.
+        parked: files that wait for a person.
         waiting: how many failed files wait for their next try.
     """
 
@@ -67,7 +67,7 @@ class Decision:
     back: list[str] = field(default_factory=list)
     suspicious: str | None = None
     known: int = 0
-    parked: int = 0
+    parked: list[RemoteFile] = field(default_factory=list)
     waiting: int = 0
 
 
@@ -89,7 +89,8 @@ class ArchiveSync:
 class Ledger:
     """One game server's rows of `processed_files`, with their image in memory.
 
-    `lease` is what has to be held to write down what a poll found; None where nobody else polls.
+    `lease` is what has to be held to write down what a poll found; None where nobody else polls. `stirred` says that
+    the next poll has something to try, although its folder may stand still.
     """
 
     def __init__(
@@ -101,6 +102,7 @@ class Ledger:
         self.clock = clock
         self.lease: Lease | None = None
         self.memory: dict[str, Known] = {}
+        self.stirred = False
 
     async def load(self) -> None:
         """Read the ledger into memory: one query, whatever the number of files."""
@@ -146,7 +148,7 @@ class Ledger:
                     decision.fetch.append(file)
             elif state == "failed" and (same or known_size is None):
                 if next_try_at is None:
-                    decision.parked += 1
+                    decision.parked.append(file)
                 elif next_try_at <= now:
                     decision.fetch.append(file)
                 else:
@@ -210,6 +212,19 @@ class Ledger:
         except ArchiveError:
             return False  # a link or a pipe under that name, say: it is set aside when the file comes
         return data is not None and len(data) == file.size
+
+    async def recall(self, decision: Decision) -> None:
+        """Look whether a person, in another process, has decided about parked files since memory was loaded."""
+        if not decision.parked:
+            return
+        await self._reload([file.name for file in decision.parked])
+        still, decision.parked = decision.parked, []
+        for file in still:
+            known = self.memory[file.name]
+            if known.state == "failed" and known.next_try_at is None:
+                decision.parked.append(file)
+            elif known.state != "ignored":
+                decision.fetch.append(file)
 
     async def _reload(self, names: Sequence[str]) -> None:
         """Layer 3: another process may have written rows since memory was loaded."""
@@ -431,6 +446,7 @@ class Ledger:
                 )
                 count += result.rowcount
         await self.load()
+        self.stirred = True
         return count
 
     async def ignore(self, names: Sequence[str], reason: str) -> int:

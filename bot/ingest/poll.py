@@ -176,11 +176,12 @@ class Poller:
         if self._synced_in != self._term:
             await self._sync_archive(report, progress)
             self._quiet_mtime = None
-        due = full or self._pending or self.clock() - self._listed_at >= FULL_LISTING_EVERY
+        due = full or self._pending or self.ledger.stirred or self.clock() - self._listed_at >= FULL_LISTING_EVERY
         if not due and self._quiet_mtime is not None and await source.folder_mtime() == self._quiet_mtime:
             return
         # Whatever keeps this poll from its end, the next one looks again.
         self._pending = True
+        self.ledger.stirred = False
         listing = await source.listing()
         self._quiet_mtime = listing.folder_mtime if listing.settled else None
         self._listed_at = self.clock()
@@ -188,7 +189,8 @@ class Poller:
         report.skipped = [(entry.name, entry.reason.value) for entry in listing.skipped]
         decision = self.ledger.decide(listing.files)
         report.suspicious = decision.suspicious
-        report.parked = decision.parked
+        await self.ledger.recall(decision)
+        report.parked = len(decision.parked)
         wanted = decision.fetch
         if decision.unseen:
             download, archived = await self.ledger.deeper(decision)
