@@ -128,7 +128,7 @@ def _prepare_sqlite(connection: Any, _record: ConnectionPoolEntry) -> None:
         "synchronous=NORMAL",
         "foreign_keys=ON",
         "temp_store=MEMORY",
-        "cache_size=-16384",
+        "cache_size=-4096",
     ):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
