@@ -39,14 +39,8 @@ def demo(
     live: Annotated[int, typer.Option(min=0, help="Stop after so many new rounds; 0 goes on until Ctrl-C.")] = 0,
 ) -> None:
     """Watch a backlog come in and new rounds arrive: simulated server, SFTP, archive, database, answers."""
-    try:
-        import tools.simulate.sftp_server as simulated
-    except ModuleNotFoundError:
-        fail(
-            "the demo's simulated server comes with the project's repository; run it there, as `make demo`",
-            ExitCode.USAGE,
-        )
-    del simulated
+    if importlib.util.find_spec("tools.simulate") is None:
+        fail("the simulated server comes with the project's repository; run it there, as `make demo`", ExitCode.USAGE)
     run(lambda: _demo(rounds, every, live))
 
 

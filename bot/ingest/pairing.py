@@ -30,7 +30,7 @@ class PairingRound:
 
 @dataclass(frozen=True, slots=True)
 class Pairing:
-    """A round's place in its match: its number as played, and the id of its round 1 (None for a round 1 or an orphan)."""
+    """A round's place in its match: its number as played, and its round 1's id (None for a round 1 or an orphan)."""
 
     number: int
     round_1: int | None
@@ -83,14 +83,14 @@ def pair_rounds(
 def _fits(first: PairingRound, second: PairingRound) -> bool:
     if first.map_name != second.map_name or not 0 <= second.ended_at - first.ended_at <= PAIR_WINDOW:
         return False
-    # The engine makes round 1's result the limit of round 2. Where both are given and differ, a file between is missing.
+    # The engine makes round 1's result the limit of round 2: where they differ, a file between them is missing.
     limits = (first.next_time_limit, second.time_limit)
     return None in limits or limits[0] == limits[1]
 
 
 @dataclass(frozen=True, slots=True)
 class SessionRound:
-    """What grouping into sessions has to know of a round. `counted` is False for bots, filler maps and too few people."""
+    """What grouping into sessions has to know of a round; `counted` is False for bots, filler maps, too few people."""
 
     id: int
     started_at: int
