@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import secrets
+import stat
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,12 +84,17 @@ class Archive:
         try:
             # A link in the archive is not followed: it could point anywhere. A pipe must not make us wait.
             descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+            try:
+                if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                    raise ArchiveError(f"cannot read {path}: it is not a plain file; look who put it there")
+                with open(descriptor, "rb", closefd=False) as file:
+                    return file.read(limit + 1)
+            finally:
+                os.close(descriptor)
         except FileNotFoundError:
             return None
         except OSError as error:
             raise ArchiveError(f"cannot read {path}: {error.strerror}; check the folder's rights") from error
-        with os.fdopen(descriptor, "rb") as file:
-            return file.read(limit + 1)
 
     def write(self, name: str, data: bytes, *, durable: bool = True) -> None:
         """Put a file into the archive, whole or not at all.
@@ -129,15 +135,27 @@ class Archive:
 
     def _set_aside(self, path: Path, data: bytes) -> None:
         try:
-            size = path.lstat().st_size
+            status = path.lstat()
         except FileNotFoundError:
             return
-        earlier = self.read(path.name, size)
+        aside = self.folder / REPLACED
+        if not stat.S_ISREG(status.st_mode):
+            # A link, a pipe or a folder under the name of a stats file makes room for it, and is kept as well.
+            aside.mkdir(exist_ok=True)
+            path.rename(aside / f"{path.name}.{secrets.token_hex(8)}")
+            return
+        earlier = self.read(path.name, status.st_size)
         if earlier is None or earlier == data:
             return
-        aside = self.folder / REPLACED
+        kept = aside / f"{path.name}.{content_hash(earlier)[:16]}"
         aside.mkdir(exist_ok=True)
-        path.replace(aside / f"{path.name}.{content_hash(earlier)[:16]}")
+        if kept.exists():
+            return
+        try:
+            # A second name for the earlier bytes: until the new ones take the first, it has always its file.
+            kept.hardlink_to(path)
+        except OSError:
+            path.rename(kept)  # a file system without links
 
     def flush(self) -> None:
         """Make the folder's new names durable.
