@@ -89,7 +89,7 @@ def failing_disk(folder: Path, n: int) -> Iterator[Countdown]:
     """Let the nth call that changes something in a folder fail."""
     countdown = Countdown(n, lambda: OSError(errno.EIO, os.strerror(errno.EIO)))
     with pytest.MonkeyPatch.context() as patch:
-        for name in ("open", "rename", "replace", "mkdir"):
+        for name in ("open", "rename", "hardlink_to", "mkdir"):
             real = getattr(Path, name)
 
             def call(path: Path, *args: Any, _real: Any = real, **kwargs: Any) -> Any:
