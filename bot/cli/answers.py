@@ -8,7 +8,7 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, NoReturn, TypeVar
 
 import typer
 
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-WIDE = 110
-"""Columns of a terminal from which the tables show more."""
+MEDIUM, WIDE = 76, 110
+"""Columns of a terminal from which the tables show more, and still more."""
 
 NARROWEST = 8
 """Letters that a column of names keeps, however narrow the terminal is."""
@@ -635,39 +635,41 @@ def _show_totals(
     console: Console, title: str | Text, rows: Sequence[tuple[str, Totals]], *, per_round: bool = False
 ) -> None:
     """Print one line of numbers a player (or map, or session)."""
-    wide = console.width >= WIDE
-    columns = ["", ">K", ">D", ">K/D", ">DPM", ">Acc%", ">HS%", ">Rev", ">Gibs", ">Time"]
-    if not per_round:
-        columns.insert(1, ">R")
-    if wide:
-        columns += [">Damage", ">Taken", ">Eff%", ">Useful%", ">Denied", ">Alive%"]
-    lines = []
+    columns = [column for column in _TOTALS if console.width >= column.from_width]
+    if per_round:
+        columns = [column for column in columns if column.title != "R"]
+    lines: list[list[str | Text]] = []
     for name, sums in rows:
-        cells: list[str | Text] = [_text(name)]
-        if not per_round:
-            cells.append(str(sums.rounds))
-        cells += [
-            str(sums.kills),
-            str(sums.deaths),
-            f"{sums.kd:.2f}",
-            _number(sums.dpm, 0),
-            _number(sums.accuracy, 1),
-            _number(sums.headshot_percent, 1),
-            _number(sums.revives_given, 0),
-            str(sums.gibs),
-            _minutes(sums.time_played),
-        ]
-        if wide:
-            cells += [
-                str(sums.damage_given),
-                str(sums.damage_received),
-                _number(sums.efficiency, 1),
-                _number(sums.useful_kill_percent, 1),
-                "-" if sums.denied_playtime is None else _minutes(sums.denied_playtime),
-                _number(sums.alive_percent, 1),
-            ]
-        lines.append(cells)
-    console.print(_table(console, title, columns, lines))
+        lines.append([_text(name), *(column.cell(sums) for column in columns)])
+    console.print(_table(console, title, ["", *(f">{column.title}" for column in columns)], lines))
+
+
+class _Column(NamedTuple):
+    """A number of a player's totals: its heading, its text, and the narrowest terminal that shows it."""
+
+    title: str
+    cell: Callable[[Totals], str]
+    from_width: int = 0
+
+
+_TOTALS = (
+    _Column("R", lambda t: str(t.rounds)),
+    _Column("K", lambda t: str(t.kills)),
+    _Column("D", lambda t: str(t.deaths)),
+    _Column("K/D", lambda t: f"{t.kd:.2f}"),
+    _Column("DPM", lambda t: _number(t.dpm, 0)),
+    _Column("Acc%", lambda t: _number(t.accuracy, 1)),
+    _Column("HS%", lambda t: _number(t.headshot_percent, 1)),
+    _Column("Rev", lambda t: _number(t.revives_given, 0), MEDIUM),
+    _Column("Gibs", lambda t: str(t.gibs), MEDIUM),
+    _Column("Time", lambda t: _minutes(t.time_played), MEDIUM),
+    _Column("Damage", lambda t: str(t.damage_given), WIDE),
+    _Column("Taken", lambda t: str(t.damage_received), WIDE),
+    _Column("Eff%", lambda t: _number(t.efficiency, 1), WIDE),
+    _Column("Useful%", lambda t: _number(t.useful_kill_percent, 1), WIDE),
+    _Column("Denied", lambda t: "-" if t.denied_playtime is None else _minutes(t.denied_playtime), WIDE),
+    _Column("Alive%", lambda t: _number(t.alive_percent, 1), WIDE),
+)
 
 
 def _number(value: float | None, decimals: int) -> str:

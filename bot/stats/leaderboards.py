@@ -150,6 +150,10 @@ class Scope:
     map_name: str | None = None
 
 
+ALL_ROUNDS: Final = Scope()
+"""Every counted round."""
+
+
 @dataclass(frozen=True, slots=True)
 class LeaderboardEntry:
     """A player's place. Equal values share a rank, and the next one is skipped."""
@@ -210,7 +214,7 @@ async def leaderboard(
     connection: AsyncConnection,
     metric: str = DEFAULT_METRIC,
     *,
-    scope: Scope = Scope(),
+    scope: Scope = ALL_ROUNDS,
     min_rounds: int | None = None,
     limit: int = 10,
     sources: Sources | None = None,
@@ -327,7 +331,7 @@ async def _why_empty(
         played = select(func.count()).where(rounds.c.map_name == scope.map_name.lower())
         if not (await connection.execute(played)).scalar_one():
             return WhyEmpty.NO_SUCH_MAP
-    if scope == Scope():
+    if scope == ALL_ROUNDS:
         return WhyEmpty.NOTHING_COUNTS
     return WhyEmpty.NONE_IN_SCOPE
 

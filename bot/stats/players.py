@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from bot.db.schema import matches, player_names, player_rounds, players, rounds, servers, sessions
 from bot.stats.errors import AmbiguousError, NotFoundError
 from bot.stats.leaderboards import (
+    ALL_ROUNDS,
     METRICS,
     Scope,
     ScopeShape,
@@ -229,7 +230,7 @@ async def player_answer(
     connection: AsyncConnection,
     player_id: int,
     *,
-    scope: Scope = Scope(),  # noqa: B008 - immutable
+    scope: Scope = ALL_ROUNDS,
     last_sessions: int = 10,
     last_rounds: int = 10,
     with_ranks: bool = True,
