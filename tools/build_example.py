@@ -41,7 +41,7 @@ class BuildError(Exception):
 def _files(rounds: int) -> list[Incoming]:
     """Return the files of the last evenings before a fixed date, by name, with the times a server would list."""
     played = play_backlog(_SEED, rounds, last_evening_end=_LAST_EVENING_END, players_per_side=(3, 4))
-    written: list[PlayedRound | PlayedFile] = [file for one in played for file in (one, *one.beside)]
+    written: list[PlayedRound | PlayedFile] = [*played, *(file for one in played for file in one.beside)]
     files = [
         Incoming(file.name, file.data, int(file.written_at.replace(tzinfo=_ZONE).timestamp()))
         for file in written

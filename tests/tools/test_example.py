@@ -81,7 +81,7 @@ def test_there_is_something_to_look_at(example: Path) -> None:
 
 
 async def test_building_it_anew_gives_the_same(example: Path, built: Path) -> None:
-    anew = shutil.copy(built, example.with_name("anew.db"))
+    anew = Path(shutil.copy(built, example.with_name("anew.db")))
     assert await dump(example) == await dump(anew), STALE
 
 
