@@ -454,8 +454,6 @@ def reparse_command(names: NamesArgument = None, server: ServerOption = None, as
             return reports
 
     reports = run(main)
-    for report in reports:
-        report["outcomes"] = {result.value: count for result, count in sorted(report["outcomes"].items())}
     if names and len(reports) > 1:
         missing = set.intersection(*(set(report["without_bytes"]) for report in reports))
         for report in reports:
@@ -470,7 +468,7 @@ def reparse_command(names: NamesArgument = None, server: ServerOption = None, as
 
 
 def _print_replay(report: dict[str, Any]) -> None:
-    outcomes = ", ".join(f"{count:,} {result}" for result, count in report["outcomes"].items()) or "nothing"
+    outcomes = ", ".join(f"{count:,} {result}" for result, count in sorted(report["outcomes"].items())) or "nothing"
     typer.echo(
         f"{report['server']}: {report['files']:,} files replayed in {report['seconds']:.1f} s: {outcomes}; "
         f"{len(report['changed']):,} rounds came out other than before"
@@ -513,14 +511,13 @@ def rebuild_command(
                 return asdict(await rebuild(pollers, no_backup=no_backup, progress=progress))
 
     report = run(main)
-    report["outcomes"] = {result.value: count for result, count in sorted(report["outcomes"].items())}
     problems = report["problems"] or report["without_bytes"] or report["rounds_after"] < report["rounds_before"]
     if as_json:
         print_json(report)
     else:
         if report["backup"]:
             typer.echo(f"backup: {report['backup']}")
-        outcomes = ", ".join(f"{count:,} {result}" for result, count in report["outcomes"].items()) or "nothing"
+        outcomes = ", ".join(f"{count:,} {result}" for result, count in sorted(report["outcomes"].items())) or "nothing"
         typer.echo(f"{report['files']:,} files in {report['seconds']:.1f} s: {outcomes}")
         typer.echo(f"rounds before {report['rounds_before']:,}, after {report['rounds_after']:,}")
         for name, reason in report["problems"]:

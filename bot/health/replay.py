@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -53,7 +52,7 @@ class ReplayReport:
 
     server: str
     files: int = 0
-    outcomes: Counter[Result] = field(default_factory=Counter)
+    outcomes: dict[str, int] = field(default_factory=dict)
     changed: list[str] = field(default_factory=list)
     vanished: list[str] = field(default_factory=list)
     recovered: list[str] = field(default_factory=list)
@@ -264,7 +263,7 @@ def _archived_bytes(poller: Poller, name: str, sha256: str) -> bytes | None:
 def _count(report: ReplayReport, outcomes: Sequence[Outcome], states: dict[str, str]) -> None:
     report.files += len(outcomes)
     for outcome in outcomes:
-        report.outcomes[outcome.result] += 1
+        report.outcomes[outcome.result.value] = report.outcomes.get(outcome.result.value, 0) + 1
         if outcome.result is Result.FAILED:
             report.problems.append((outcome.name, outcome.reason or ""))
         elif outcome.result is not Result.IGNORED and states[outcome.name] == "failed":

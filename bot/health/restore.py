@@ -8,7 +8,6 @@ import itertools
 import os
 import sqlite3
 import time
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -304,7 +303,7 @@ class RebuildReport:
 
     backup: str | None = None
     files: int = 0
-    outcomes: Counter[Result] = field(default_factory=Counter)
+    outcomes: dict[str, int] = field(default_factory=dict)
     rounds_before: int = 0
     rounds_after: int = 0
     problems: list[tuple[str, str]] = field(default_factory=list)
@@ -458,7 +457,7 @@ async def _import_archived(poller: Poller, report: RebuildReport) -> None:
 def _count(poller: Poller, outcomes: Sequence[Outcome], report: RebuildReport) -> None:
     report.files += len(outcomes)
     for outcome in outcomes:
-        report.outcomes[outcome.result] += 1
+        report.outcomes[outcome.result.value] = report.outcomes.get(outcome.result.value, 0) + 1
         if outcome.result is Result.FAILED:
             report.problems.append((f"{poller.server.name}/{outcome.name}", outcome.reason or ""))
 

@@ -223,7 +223,7 @@ async def test_failed_backup_changes_nothing(house: Clinic) -> None:
         for seconds in range(300):
             taken = f"{now + timedelta(seconds=seconds):%Y%m%d-%H%M%S}"
             house.database_path.with_name(f"stats.db.before-rebuild-{taken}").write_text("an earlier backup")
-        with pytest.raises(DatabaseError, match="cannot be written.*nothing was changed"):
+        with pytest.raises(DatabaseError, match=r"cannot be written.*nothing was changed"):
             await rebuild([poller])
         assert await facts(poller.importer.database) == numbers
         assert {path.read_text() for path in house.root.glob("stats.db.before-rebuild-*")} == {"an earlier backup"}
