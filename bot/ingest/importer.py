@@ -289,11 +289,13 @@ class Importer:
             if item.round_file is not None:
                 candidates.setdefault(item.sha256, []).append(item.name)
         winners = {sha256: min(names) for sha256, names in candidates.items()}
+        lost = {name: winners[sha256] for sha256, names in holders.items() for name in names if name != winners[sha256]}
         for item in parsed:
             if item.round_file is not None and winners[item.sha256] != item.name:
                 item.ignored = f"the same bytes as {winners[item.sha256]}"
                 item.round_file = None
-        lost = {name: winners[sha256] for sha256, names in holders.items() for name in names if name != winners[sha256]}
+                if item.name in stored:
+                    lost[item.name] = winners[item.sha256]  # it had other bytes before; nobody's file holds them now
         for name in lost:
             stored.pop(name, None)
         return lost
