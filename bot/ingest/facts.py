@@ -212,7 +212,7 @@ class FactWriter:
         pairings = await self._pair(connection, neighbourhood)
         changed = await self._derive(connection, neighbourhood, pairings, set(arrivals))
         await self._assign_sessions(connection, server, changed, vanished)
-        old_matches = await self._assign_matches(connection, server, neighbourhood, changed)
+        old_matches = await self._assign_matches(connection, server, neighbourhood, changed, vanished)
         await self._write_changed(connection, server, changed)
         await self._write_players(connection, changed, vanished)
         await self._drop_empty(connection, old_matches | vanished.matches)
@@ -493,6 +493,7 @@ class FactWriter:
         server: Server,
         neighbourhood: _Neighbourhood,
         changed: dict[int, _Known],
+        vanished: _Vanished,
     ) -> set[int]:
         """Store the match of every changed round; return the matches that rounds may have left."""
         left = {known.match_id for known in changed.values() if known.match_id is not None}
@@ -501,6 +502,13 @@ class FactWriter:
         for known in changed.values():
             first = neighbourhood.known[known.base] if known.base is not None else known
             firsts[_match_key(first)] = first
+        # A round 1 whose round 2 went to another, or away, does not change itself; its match does.
+        deserted = {known.row.base_round_id for known in changed.values() if known.row is not None} | vanished.bases
+        for round_id in deserted:
+            first_left = neighbourhood.known.get(round_id) if round_id is not None else None
+            if first_left is not None:
+                base = neighbourhood.known[first_left.base] if first_left.base is not None else first_left
+                firsts.setdefault(_match_key(base), base)
         rows: dict[str, dict[str, Any]] = {}
         for key, first in firsts.items():
             second = second_of.get(first.id) if first.number == 1 else None
@@ -695,6 +703,7 @@ class FactWriter:
             vanished.times += [row.ended_at for row in found]
             vanished.sessions |= {row.session_id for row in found if row.session_id is not None}
             vanished.matches |= {row.match_id for row in found if row.match_id is not None}
+            vanished.bases |= {row.base_round_id for row in found if row.base_round_id is not None}
             vanished.players |= await self._clear_players(connection, ids)
             await connection.execute(update(awards).where(awards.c.round_id.in_(ids)).values(round_id=None))
             await connection.execute(
@@ -867,6 +876,7 @@ class _Vanished:
     times: list[int] = field(default_factory=list)
     sessions: set[int] = field(default_factory=set)
     matches: set[int] = field(default_factory=set)
+    bases: set[int] = field(default_factory=set)
     players: set[tuple[int, int, str]] = field(default_factory=set)
 
 
