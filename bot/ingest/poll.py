@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 import structlog
 
+from bot.db.engine import chunks
 from bot.ingest.archive import Archive
 from bot.ingest.facts import Server
 from bot.ingest.game_server import Fetched, FetchFailed, FetchProblem, GameServer, GameServerError, RemoteFile
@@ -23,6 +24,9 @@ log = structlog.get_logger()
 
 BATCH = 400
 """Files to one transaction. Larger ones gain little, and a crash repeats at most one."""
+
+FEW = 16
+"""Up to so many files the disk is waited for with each; a backlog waits once a batch."""
 
 SETTLE_SECONDS = 1.0
 """Between two looks at a file that may still be written."""
@@ -222,7 +226,7 @@ class Poller:
                 async for batch in batches:
                     if importing is not None:
                         await importing
-                    importing = asyncio.create_task(self._import(batch, report, durable=len(files) <= 16))
+                    importing = asyncio.create_task(self._import(batch, report, durable=len(files) <= FEW))
                     done += len(batch)
                     if progress is not None:
                         progress(done, len(files))
@@ -299,7 +303,8 @@ class Poller:
             else:
                 growing.append(item.file)
         report.fetched += len(first)
-        await self._import(batch, report, durable=True)
+        for part in chunks(batch, BATCH):
+            await self._import(part, report, durable=len(batch) <= FEW)
         await self.ledger.note_failed(failures)
         await self._note_growing(growing, report)
 
