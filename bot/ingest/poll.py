@@ -13,12 +13,12 @@ import structlog
 
 from bot.db.engine import chunks
 from bot.ingest.archive import Archive
-from bot.ingest.facts import Server
+from bot.ingest.facts import Server, round_end
 from bot.ingest.game_server import Fetched, FetchFailed, FetchProblem, GameServer, GameServerError, RemoteFile
 from bot.ingest.importer import Importer, Incoming, Outcome, Result
 from bot.ingest.lease import Lease, LeaseLostError
 from bot.ingest.ledger import ArchiveSync, Ledger
-from parsers import MAX_FILE_BYTES
+from parsers import MAX_FILE_BYTES, parse_file_name
 
 log = structlog.get_logger()
 
@@ -201,6 +201,7 @@ class Poller:
             unseen = {file.name for file in decision.unseen}
             wanted = [file for file in wanted if file.name not in unseen] + download
             await self._import_archived({file.name: file.mtime for file in archived}, report, progress)
+        await self._place_in_time(decision.learned, report)
         newest = max((file.mtime for file in listing.files), default=0)
         settled_before = newest - OLD_ENOUGH
         long_ago = self.clock() - LONG_AGO
@@ -210,6 +211,20 @@ class Poller:
         await self._watch_and_import(source, fresh, newest, report)
         await self.ledger.note_listing(decision)
         self._pending = bool(report.growing or decision.waiting or report.problems)
+
+    async def _place_in_time(self, learned: Sequence[RemoteFile], report: PollReport) -> None:
+        """Import rounds again whose mtime, now that we have it, says that they were an hour later than we thought."""
+        batch = []
+        for file in learned:
+            stamp, zone = parse_file_name(file.name).stamp, self.server.zone
+            if round_end(stamp, zone, file.mtime) != round_end(stamp, zone, None):
+                data = await self.ledger.content(file.name)
+                if data is not None:
+                    batch.append(Incoming(file.name, data, file.mtime))
+        if batch:
+            outcomes = await self.importer.import_files(self.server, batch, lease=self.lease)
+            self.ledger.remember(outcomes)
+            report.count(outcomes)
 
     # ------------------------------------------------------------------ files that are surely complete
 
