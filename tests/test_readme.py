@@ -91,7 +91,7 @@ async def test_the_commands_do_what_the_readme_says_in_its_order(tmp_path: Path,
             allowed = (0, 1) if line in MAY_END_WITH_1 else (0,)
             assert process.returncode in allowed, f"{line}\n{out.decode()}\n{err.decode()}"
             assert b"Traceback" not in err, line
-            assert out.strip() or "--output" in line, f"{line} said nothing"
+            assert (out + err).strip() or "--output" in line, f"{line} said nothing"
             ran += 1
         assert ran > 8
         assert (desk / "rounds.jsonl").stat().st_size > 10_000
