@@ -23,7 +23,7 @@ from bot.stats.rollups import EVERY_ROUND, KEPT, Sources
 from bot.stats.sessions import list_sessions, session_answer
 from bot.stats.totals import Totals
 from parsers import metrics
-from tests.stats.games import import_all, import_folder
+from tests.stats.games import at, import_all, import_folder, people, play_match
 from tests.stats.reckoning import Dump, assert_same, dumped
 
 IN_TENTHS = 0.06
@@ -228,6 +228,20 @@ async def test_kept_sums_follow_the_rounds(database: Database, real_rounds_folde
     await keep(database)
     assert followed == await _kept(database)
     assert len(followed[0]) > 300
+
+
+async def test_one_who_is_in_no_round_any_more_keeps_no_sums(database: Database) -> None:
+    """A file that changed on the server can lose a player: he was in the session, and is not."""
+    start, others = at("2025-03-04T20:00"), people(2, 11)
+    await import_all(database, play_match(start, "supply", people(3), others))
+    await keep(database)
+    await import_all(database, play_match(start, "supply", people(2), others))
+    async with database.write() as connection:
+        await rollups.refresh(connection, [(await list_sessions(connection)).sessions[0].id])
+    followed = await _kept(database)
+    assert [len(rows) for rows in followed] == [4, 4, 4]
+    await keep(database)
+    assert followed == await _kept(database)
 
 
 async def _sessions(database: Database) -> dict[int, Any]:
