@@ -575,16 +575,14 @@ class FactWriter:
         names: dict[tuple[int, str], tuple[int, int]] = {}
         after: set[tuple[int, int, str]] = set()
         for known in changed.values():
-            derived = known.derived
-            ended_at = known.ended_at
-            for player in derived.players:
-                player_id = ids[player_key(player)]
-                facts.append((known.id, player.line, player_id, *_player_facts(player)))
-                for weapon, counters in player.weapons.items():
-                    weapons.append((known.id, player.line, weapon, *counters))
-                first, last = names.get((player_id, player.name), (ended_at, ended_at))
-                names[player_id, player.name] = (min(first, ended_at), max(last, ended_at))
-                after.add((known.id, player_id, player.name))
+            round_id, ended_at = known.id, known.ended_at
+            for player in known.derived.players:
+                line, name, player_id = player.line, player.name, ids[player_key(player)]
+                facts.append((round_id, line, player_id, *_player_facts(player)))
+                weapons += [(round_id, line, weapon, *counters) for weapon, counters in player.weapons.items()]
+                first, last = names.get((player_id, name), (ended_at, ended_at))
+                names[player_id, name] = (min(first, ended_at), max(last, ended_at))
+                after.add((round_id, player_id, name))
         await bulk_insert(connection, player_rounds, ("round_id", "line", "player_id", *PLAYER_FACTS), facts)
         weapon_columns = ("round_id", "line", "weapon", "hits", "shots", "kills", "deaths", "headshots")
         await bulk_insert(connection, player_weapons, weapon_columns, weapons)
