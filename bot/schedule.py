@@ -10,7 +10,9 @@ from collections.abc import Callable
 import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.interval import IntervalTrigger
+from sqlalchemy.exc import DBAPIError
 
+from bot.db.engine import DatabaseError
 from bot.ingest.archive import ArchiveError
 from bot.ingest.game_server import GameServerError
 from bot.ingest.lease import LeaseLostError
@@ -83,14 +85,14 @@ class PollSchedule:
                 self._say(name, "another process polls this server; standing by", holder=holder.holder)
                 return
             report = await poller.poll()
-        except (GameServerError, ArchiveError, LeaseLostError, OSError) as error:
+        except Exception as error:
             failures = self._failures[name] = self._failures.get(name, 0) + 1
             wait = min(self.interval * 2 ** min(failures - 1, 10), LONGEST_BACK_OFF) * random.uniform(0.7, 1.0)
             self._not_before[name] = time.monotonic() + wait
-            self._say(name, str(error), next_try_in=round(wait))
-            return
-        except Exception:
-            log.exception("poll failed", server=name)
+            message, expected = _explained(error)
+            if not expected and self._last_error.get(name) != message:
+                log.exception("poll failed", server=name)
+            self._say(name, message, next_try_in=round(wait))
             return
         if self._failures.pop(name, 0) or name in self._last_error:
             log.info("game server is back", server=name)
@@ -112,6 +114,15 @@ class PollSchedule:
             log.info("poll", server=report.server, fetched=report.fetched, seconds=round(report.seconds, 2), **counts)
         if self.listener is not None and (report.outcomes or report.problems):
             self.listener(report)
+
+
+def _explained(error: Exception) -> tuple[str, bool]:
+    """Return what to say of an error, and whether it is one that happens to the best of us; others are bugs."""
+    if isinstance(error, DBAPIError):
+        reason = (str(error.orig or error).splitlines() or [type(error).__name__])[0]
+        return f"the database does not take what was polled: {reason}; look at its disk and its load", True
+    expected = isinstance(error, (GameServerError, ArchiveError, LeaseLostError, DatabaseError, OSError))
+    return str(error) or type(error).__name__, expected
 
 
 def _now() -> object:
