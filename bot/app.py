@@ -19,6 +19,7 @@ from bot.ingest.lease import Lease
 from bot.ingest.ledger import Ledger
 from bot.ingest.poll import Poller
 from bot.ingest.rules import CountingRules
+from bot.stats import rollups
 from parsers import MAX_FILE_BYTES, is_stats_file_name
 
 log = structlog.get_logger()
@@ -78,7 +79,7 @@ async def opened(settings: Settings, *, clock: Callable[[], float] = time.time) 
         before, now = await migrate.upgrade(database)
         if before != now:
             log.info("database upgraded", before=before or "empty", now=now)
-        importer = Importer(database, counting_rules(settings), clock)
+        importer = Importer(database, counting_rules(settings), clock, sums=rollups)
         if await importer.apply_rules() and before is not None:
             log.info("counting rules changed, rounds counted anew")
         pollers = []

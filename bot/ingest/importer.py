@@ -24,7 +24,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from bot.db.engine import Database, bulk_insert, chunks, upsert
 from bot.db.schema import file_contents, file_versions, processed_files, properties, rounds, servers
 from bot.ingest.archive import content_hash
-from bot.ingest.facts import FactWriter, NewRound, Server, round_end
+from bot.ingest.facts import FactWriter, NewRound, Server, SumKeeper, round_end
 from bot.ingest.lease import Lease
 from bot.ingest.rules import CountingRules
 from parsers import PARSER_VERSION, AwardsFile, FileKind, ParseError, RoundFile, parse_awards_file, parse_file_name
@@ -96,12 +96,21 @@ class Importer:
         database: where to.
         rules: what counts.
         clock: returns unix seconds; a test passes its own.
+        sums: keeps sums ready for questions; None leaves them behind.
     """
 
-    def __init__(self, database: Database, rules: CountingRules, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        database: Database,
+        rules: CountingRules,
+        clock: Callable[[], float] = time.time,
+        *,
+        sums: SumKeeper | None = None,
+    ) -> None:
         self.database = database
         self.clock = clock
-        self.facts = FactWriter(rules)
+        self.facts = FactWriter(rules, sums)
+        self._settled = False
 
     async def server(self, name: str, time_zone: str) -> Server:
         """Return the server of that name, made where it is new; its zone follows the settings."""
@@ -127,6 +136,18 @@ class Importer:
             )
         return True
 
+    async def settle(self) -> None:
+        """Make the kept sums anew where a long import left them behind. Asks the database only after an import."""
+        sums = self.facts.sums
+        if self._settled or sums is None:
+            return
+        async with self.database.read() as connection:
+            current = await sums.is_current(connection)
+        if not current:
+            async with self.database.write() as connection:
+                await sums.rebuild(connection)
+        self._settled = True
+
     async def import_files(
         self, server: Server, incoming: Sequence[Incoming], *, again: bool = False, lease: Lease | None = None
     ) -> list[Outcome]:
@@ -149,6 +170,7 @@ class Importer:
         """
         with _collector_paused():
             parsed = [self._parse(item) for item in incoming]
+        self._settled = False
         try:
             async with self.database.write() as connection:
                 if lease is not None:

@@ -149,6 +149,7 @@ class Poller:
         await self.ledger.load()
         sync = await self.ledger.sync_archive()
         await self._import_archived(dict.fromkeys(sync.to_import), report, progress)
+        await self.importer.settle()
         self._synced_in = term
         return sync
 
@@ -210,6 +211,7 @@ class Poller:
         await self._fetch_and_import(source, ripe, report, progress)
         await self._watch_and_import(source, fresh, newest, report)
         await self.ledger.note_listing(decision)
+        await self.importer.settle()
         self._pending = bool(report.growing or decision.waiting or report.problems)
 
     async def _place_in_time(self, learned: Sequence[RemoteFile], report: PollReport) -> None:
