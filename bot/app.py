@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 
 import structlog
 
-from bot.config import GameServerSettings, Settings
+from bot.config import Settings
 from bot.db import migrate
 from bot.db.engine import Database
+from bot.ingest.access import game_server
 from bot.ingest.archive import Archive
-from bot.ingest.game_server import GameServer, ServerAddress
 from bot.ingest.importer import Importer
 from bot.ingest.lease import Lease
 from bot.ingest.ledger import Ledger
 from bot.ingest.poll import Poller
 from bot.ingest.rules import CountingRules
 from bot.stats import rollups
-from parsers import MAX_FILE_BYTES, is_stats_file_name
 
 log = structlog.get_logger()
 
@@ -45,21 +43,6 @@ def counting_rules(settings: Settings) -> CountingRules:
         min_players_per_side=settings.min_players_per_side,
         filler_maps=settings.filler_maps,
     )
-
-
-def game_server(settings: Settings, server: GameServerSettings) -> GameServer:
-    """Return the SFTP side of a configured game server; nothing is connected yet."""
-    address = ServerAddress(
-        host=server.host,
-        port=server.port,
-        user=server.user,
-        folder=server.folder,
-        known_hosts=settings.ssh_known_hosts,
-        key_path=server.key_path,
-        password=server.password,
-        use_agent=server.key_path is None and server.password is None and "SSH_AUTH_SOCK" in os.environ,
-    )
-    return GameServer(address, name_filter=is_stats_file_name, max_file_bytes=MAX_FILE_BYTES)
 
 
 @asynccontextmanager

@@ -327,7 +327,7 @@ def _token(settings: Settings) -> Check:
 
 async def check_servers(settings: Settings) -> list[Check]:
     """Connect to every game server, list its folder, and say what is there."""
-    from bot.app import game_server
+    from bot.ingest.access import game_server
     from bot.ingest.game_server import GameServerError
 
     checks = []
