@@ -345,10 +345,13 @@ def agent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
             key = asyncssh.generate_private_key("ssh-ed25519")
 
             async def add() -> None:
-                while not socket.exists():  # noqa: ASYNC110 - another process makes it
-                    await asyncio.sleep(0.01)
-                async with asyncssh.connect_agent(str(socket)) as client:
-                    await client.add_keys([key])
+                while True:
+                    try:
+                        async with asyncssh.connect_agent(str(socket)) as client:
+                            await client.add_keys([key])
+                            return
+                    except OSError:  # it has not begun to listen yet
+                        await asyncio.sleep(0.01)
 
             asyncio.run(add())
             yield key.export_public_key().decode()
