@@ -18,6 +18,7 @@ from bot.ingest.lease import LeaseLostError
 from bot.ingest.ledger import Ledger
 from bot.ingest.poll import Poller
 from bot.ingest.rules import CountingRules
+from bot.stats import rollups
 from tests.health.clinic import MORNING, Clinic, facts, held, ledger_rows
 
 
@@ -29,6 +30,12 @@ async def audit_rows(database: Database) -> list[tuple[str, str, str]]:
     async with database.read() as connection:
         query = select(audit.c.actor, audit.c.action, audit.c.target).order_by(audit.c.id)
         return [tuple(row) for row in await connection.execute(query)]
+
+
+async def everybody(database: Database) -> set[tuple[str, str, bool]]:
+    async with database.read() as connection:
+        query = select(players.c.key, players.c.name, players.c.is_bot)
+        return {(row.key, row.name, row.is_bot) for row in await connection.execute(query)}
 
 
 async def test_server_first_then_the_database(house: Clinic) -> None:
@@ -146,7 +153,7 @@ async def test_rebuild_gives_the_same_facts_after_a_backup(house: Clinic) -> Non
     late = names_of(house)[40]
     async with house.poller() as poller:
         database = poller.importer.database
-        numbers, rows = await facts(database), await ledger_rows(database)
+        numbers, rows, people = await facts(database), await ledger_rows(database), await everybody(database)
         await poller.ledger.load()
         await poller.ledger.ignore([by_hand], "by hand: a test")
         # Facts that no file ever said, and one that a hand took away.
@@ -158,6 +165,9 @@ async def test_rebuild_gives_the_same_facts_after_a_backup(house: Clinic) -> Non
         assert await facts(database) != numbers
         report = await rebuild([poller], actor="cli:anna")
         assert await facts(database) == numbers
+        assert await everybody(database) == people
+        async with database.read() as connection:
+            assert await rollups.is_current(connection)
         assert report.outcomes == {Result.IMPORTED: 60, Result.FAILED: 1}
         assert (report.rounds_before, report.rounds_after) == (60, 60)
         assert [name for name, _ in report.problems] == [f"main/{failed}"]
