@@ -12,7 +12,11 @@ from sqlalchemy import select, update
 
 from bot.db.engine import Database, DatabaseError
 from bot.db.schema import audit, metadata, players, processed_files, rounds, sessions
+from bot.health.diagnose import examine
+from bot.health.findings import Kind
+from bot.health.replay import reparse
 from bot.health.restore import DERIVED, rebuild, restore_missing
+from bot.health.timeline import file_history
 from bot.ingest.importer import Importer, Incoming, Result
 from bot.ingest.lease import LeaseLostError
 from bot.ingest.ledger import Ledger
@@ -203,10 +207,6 @@ async def test_rebuild_takes_in_what_lies_in_the_archive(house: Clinic, few_roun
 
 
 async def test_rebuild_broken_off_is_taken_up_again(house: Clinic, monkeypatch: pytest.MonkeyPatch) -> None:
-    from bot.health.diagnose import examine
-    from bot.health.findings import Kind
-    from bot.health.replay import reparse
-
     async with house.poller() as poller:
         numbers = await facts(poller.importer.database)
 
@@ -260,8 +260,13 @@ async def test_on_either_database(database: Database, tmp_path: Path, few_rounds
     numbers = await facts(database)
     for name in files:
         (tmp_path / "attic" / name).unlink()
+    diagnosis = await examine(poller)
+    assert {finding.kind: finding.names for finding in diagnosis.findings}[Kind.ARCHIVE_MISSING] == tuple(sorted(files))
+    assert (await file_history(poller, min(files))).database == "ok"
     report = await restore_missing(poller, dry_run=False)
     assert report.from_database == sorted(files)
+    assert Kind.ARCHIVE_MISSING not in {finding.kind for finding in (await examine(poller)).findings}
+    assert (await reparse(poller)).changed == []
     assert {path.name: path.read_bytes() for path in (tmp_path / "attic").iterdir()} == files
     if not database.is_sqlite:
         with pytest.raises(DatabaseError, match="pg_dump --format=custom"):
