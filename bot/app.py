@@ -94,7 +94,7 @@ async def archive_poller(app: App, name: str) -> Poller:
         return known
     settings = app.settings
     folder = settings.local_stats_path if name == settings.server_name else settings.local_stats_path / name
-    server = await app.importer.server(name, settings.server_timezone)
+    server = await app.importer.server(name, settings.server_timezone, configured=name == settings.server_name)
     archive = Archive(folder)
     ledger = Ledger(app.database, server, archive, app.importer.clock)
     return Poller(server, None, archive, ledger, app.importer, clock=app.importer.clock)

@@ -23,6 +23,7 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
 
 SERVER_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
 """A game server's short name: it is part of keys, folder names and object keys, so it stays plain."""
@@ -36,7 +37,13 @@ def _check_database_url(value: str) -> str:
     driver = DRIVERS.get(scheme, scheme)
     if not separator or driver not in DRIVERS.values():
         raise ValueError("write it like sqlite:///etlegacy_production.db or postgresql://user:password@host/database")
-    return f"{driver}://{rest}"
+    url = f"{driver}://{rest}"
+    try:
+        make_url(url)
+    except (ArgumentError, ValueError):
+        # The library's own message repeats parts of the URL, the password among them.
+        raise ValueError("is no database URL; a password's own '@', '/' and ':' are written %40, %2F and %3A") from None
+    return url
 
 
 DatabaseUrl = Annotated[str, AfterValidator(_check_database_url)]

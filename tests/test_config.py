@@ -55,6 +55,7 @@ def test_database_urls_as_people_write_them(monkeypatch: pytest.MonkeyPatch, url
     ("values", "message"),
     [
         ({"DATABASE_URL": "mysql://x"}, r"DATABASE_URL: write it like sqlite:///"),
+        ({"DATABASE_URL": "postgresql://anna:secret/db"}, r"DATABASE_URL: is no database URL"),
         ({"DATABASE_URL": "rounds.db"}, r"DATABASE_URL: write it like"),
         ({"SERVER_TIMEZONE": "Lubljana"}, r"SERVER_TIMEZONE: 'Lubljana' is no IANA time zone"),
         ({"SERVER_TIMEZONE": "/etc/passwd"}, r"SERVER_TIMEZONE: .* is no IANA time zone"),
@@ -75,6 +76,10 @@ def test_a_wrong_setting_is_named_with_what_would_be_right(
 
 def test_messages_show_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
     set_all(monkeypatch, {"DATABASE_URL": "mysql://me:topsecretword@h/d", "DISCORD_BOT_TOKEN": "tokentokentoken"})
+    with pytest.raises(ConfigError) as caught:
+        load_settings()
+    assert "topsecretword" not in str(caught.value)
+    monkeypatch.setenv("DATABASE_URL", "postgresql://me:topsecretword/db")
     with pytest.raises(ConfigError) as caught:
         load_settings()
     assert "topsecretword" not in str(caught.value)

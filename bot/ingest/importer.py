@@ -111,15 +111,18 @@ class Importer:
         self.facts = FactWriter(rules, sums)
         self._settled = False
 
-    async def server(self, name: str, time_zone: str) -> Server:
-        """Return the server of that name, made where it is new; its zone follows the settings."""
+    async def server(self, name: str, time_zone: str, *, configured: bool = True) -> Server:
+        """Return the server of that name, made where it is new.
+
+        Its zone follows the settings; of a server that is not `configured`, the zone that is stored stays.
+        """
         async with self.database.write() as connection:
             known = (await connection.execute(select(servers).where(servers.c.name == name))).one_or_none()
-            if known is None or known.time_zone != time_zone:
+            if known is None or (configured and known.time_zone != time_zone):
                 row = {"name": name, "time_zone": time_zone, "created_at": int(self.clock())}
                 await upsert(connection, servers, [row], key=("name",), update=("time_zone",))
                 known = (await connection.execute(select(servers).where(servers.c.name == name))).one()
-        return Server(known.id, name, ZoneInfo(time_zone))
+        return Server(known.id, name, ZoneInfo(known.time_zone))
 
     async def apply_rules(self) -> bool:
         """Recount what is stored where the counting rules have changed since; return whether they had."""

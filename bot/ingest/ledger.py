@@ -307,7 +307,10 @@ class Ledger:
             row = (await connection.execute(query)).one_or_none()
         if row is None:
             return None
-        data = zlib.decompress(row.raw)
+        try:
+            data = zlib.decompress(row.raw)
+        except zlib.error:
+            return None
         return data if content_hash(data) == row.sha256 else None
 
     # ------------------------------------------------------------------ writing
@@ -323,8 +326,10 @@ class Ledger:
     def remember(self, outcomes: Iterable[Outcome]) -> None:
         """Take what an import wrote into memory."""
         for outcome in outcomes:
+            # A file that the server no longer lists can be imported still, from the archive.
+            gone = outcome.name in self.memory and self.memory[outcome.name].gone
             self.memory[outcome.name] = Known(
-                outcome.result.state, outcome.size, outcome.mtime, outcome.next_try_at, gone=False
+                outcome.result.state, outcome.size, outcome.mtime, outcome.next_try_at, gone=gone
             )
 
     async def note_growing(self, files: Sequence[RemoteFile], reason: str) -> None:
