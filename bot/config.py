@@ -7,7 +7,7 @@ import os
 import re
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import (
@@ -23,6 +23,9 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from sqlalchemy.engine import make_url
+
+if TYPE_CHECKING:
+    from bot.mirror.settings import Destination
 
 SERVER_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
 """A game server's short name: it is part of keys, folder names and object keys, so it stays plain."""
@@ -148,8 +151,11 @@ class Settings(BaseSettings):
     ] = ()
     config_file: Annotated[
         OptionalPath,
-        Field(description="TOML file with further game servers"),
+        Field(description="TOML file with further game servers, and with the destinations of copies"),
     ] = None
+    mirror_interval: Annotated[
+        int, Field(ge=10, le=86400, description="seconds between two comparisons of a destination with what is here")
+    ] = 900
     log_level: Annotated[Literal["debug", "info", "warning", "error"], Field(description="how much is logged")] = "info"
     log_format: Annotated[Literal["console", "json"], Field(description="console for people, json for collectors")] = (
         "console"
@@ -212,21 +218,35 @@ class Settings(BaseSettings):
         if self.config_file is not None:
             with contextlib.suppress(ConfigError):  # said where the servers are needed
                 texts += [s.password.get_secret_value() for s in self.servers() if s.password is not None]
+            with contextlib.suppress(ConfigError):
+                texts += [secret for destination in self.destinations() for secret in destination.secrets()]
         return texts
 
+    def destinations(self) -> list[Destination]:
+        """Return the object stores that copies go to, in the order of the TOML file.
+
+        Raises:
+            ConfigError: the TOML file is missing, unreadable or says something that is not right.
+        """
+        from bot.mirror.settings import Destination
+
+        if self.config_file is None:
+            return []
+        path = self.config_file
+        found = []
+        for position, values in enumerate(_tables(_document(path), "destinations", path), 1):
+            try:
+                found.append(Destination(**values))
+            except ValidationError as error:
+                raise ConfigError(f"{path}: [[destinations]] number {position}: {explain(error)}") from error
+        names = [destination.name for destination in found]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ConfigError(f"{path}: two destinations are called {', '.join(twice)}; give each its own name")
+        return found
+
     def _servers_of_file(self, path: Path) -> list[GameServerSettings]:
-        try:
-            document = tomllib.loads(path.read_text(encoding="utf-8"))
-        except FileNotFoundError as error:
-            raise ConfigError(f"CONFIG_FILE: there is no {path}; create it or leave CONFIG_FILE empty") from error
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-            raise ConfigError(f"{path}: cannot be read as TOML: {error}") from error
-        unknown = sorted(set(document) - {"servers"})
-        if unknown:
-            raise ConfigError(f"{path}: unknown section {', '.join(unknown)}; known: [[servers]]")
-        tables = document.get("servers", [])
-        if not isinstance(tables, list):
-            raise ConfigError(f"{path}: write each game server as [[servers]], with two brackets")
+        tables = _tables(_document(path), "servers", path)
         servers = []
         for position, table in enumerate(tables, 1):
             values: dict[str, Any] = dict(table)
@@ -239,6 +259,31 @@ class Settings(BaseSettings):
             except ValidationError as error:
                 raise ConfigError(f"{path}: [[servers]] number {position}: {explain(error)}") from error
         return servers
+
+
+_SECTIONS = {"servers": "game server", "destinations": "destination"}
+"""What the TOML file may hold, with the word for one of each."""
+
+
+def _document(path: Path) -> dict[str, Any]:
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ConfigError(f"CONFIG_FILE: there is no {path}; create it or leave CONFIG_FILE empty") from error
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"{path}: cannot be read as TOML: {error}") from error
+    unknown = sorted(set(document) - set(_SECTIONS))
+    if unknown:
+        known = ", ".join(f"[[{section}]]" for section in _SECTIONS)
+        raise ConfigError(f"{path}: unknown section {', '.join(unknown)}; known: {known}")
+    return document
+
+
+def _tables(document: dict[str, Any], section: str, path: Path) -> list[dict[str, Any]]:
+    tables = document.get(section, [])
+    if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
+        raise ConfigError(f"{path}: write each {_SECTIONS[section]} as [[{section}]], with two brackets")
+    return tables
 
 
 def explain(error: ValidationError) -> str:

@@ -146,6 +146,12 @@ async def check_places(settings: Settings, environment: Mapping[str, str]) -> li
     except ConfigError as error:
         servers = []
         checks.append(_wrong(Area.SETTING, "CONFIG_FILE", str(settings.config_file), str(error), "Mend the TOML file"))
+    else:
+        try:
+            settings.destinations()
+        except ConfigError as error:
+            finding = str(error)
+            checks.append(_wrong(Area.SETTING, "CONFIG_FILE", str(settings.config_file), finding, "Mend the TOML file"))
     if not servers:
         checks.append(
             Check(
