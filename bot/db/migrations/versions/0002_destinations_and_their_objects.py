@@ -55,7 +55,10 @@ def upgrade() -> None:
             "next_try_at", sa.BigInteger(), nullable=True, comment="nothing is sent before, unless a person asks"
         ),
         sa.Column(
-            "rate", sa.Float(), nullable=True, comment="files a second, weighted towards the latest; NULL: never measured"
+            "rate",
+            sa.Float(),
+            nullable=True,
+            comment="files a second, weighted towards the latest; NULL: never measured",
         ),
         sa.Column("rate_spread", sa.Float(), nullable=True, comment="how far the samples lie from it"),
         sa.Column("rate_samples", sa.Integer(), nullable=False),
@@ -77,7 +80,10 @@ def upgrade() -> None:
         sa.Column("next_try_at", sa.BigInteger(), nullable=True),
         sa.Column("queued_at", sa.BigInteger(), nullable=False),
         sa.Column(
-            "uploaded_at", sa.BigInteger(), nullable=True, comment="NULL: it was there before we looked, or is not there"
+            "uploaded_at",
+            sa.BigInteger(),
+            nullable=True,
+            comment="NULL: it was there before we looked, or is not there",
         ),
         sa.Column(
             "listed_at",
@@ -98,9 +104,7 @@ def upgrade() -> None:
             "state IN ('pending', 'uploading', 'present', 'verified', 'missing', 'differs', 'failed', 'excluded')",
             name=op.f("ck_mirror_objects_state"),
         ),
-        sa.ForeignKeyConstraint(
-            ["destination_id"], ["destinations.id"], name=op.f("fk_mirror_objects_destination_id")
-        ),
+        sa.ForeignKeyConstraint(["destination_id"], ["destinations.id"], name=op.f("fk_mirror_objects_destination_id")),
         sa.ForeignKeyConstraint(["server_id"], ["servers.id"], name=op.f("fk_mirror_objects_server_id")),
         sa.PrimaryKeyConstraint("destination_id", "server_id", "name", name=op.f("pk_mirror_objects")),
         sqlite_with_rowid=False,
