@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sqlalchemy import and_, bindparam, case, func, or_, select, update
+from sqlalchemy import and_, bindparam, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.db.engine import Database, chunks, upsert
@@ -354,19 +354,24 @@ class Book:
             return {state: Total(int(files), int(size)) for state, files, size in await connection.execute(query)}
 
     async def untracked(self) -> Total:
-        """Return the files with content that have no row here yet: to come with the next comparison."""
+        """Return the files with content that have no row here yet and are to get one: to come with the next cycle."""
         p, m = processed_files.c, mirror_objects.c
         same = and_(m.destination_id == await self._ensure_id(), m.server_id == p.server_id, m.name == p.name)
         query = (
-            select(func.count(), func.coalesce(func.sum(case((m.name.is_(None), file_contents.c.size), else_=0)), 0))
+            select(servers.c.name, p.name, file_contents.c.size)
             .select_from(processed_files)
             .join(file_contents, file_contents.c.sha256 == p.sha256)
+            .join(servers, servers.c.id == p.server_id)
             .outerjoin(mirror_objects, same)
             .where(m.name.is_(None))
         )
         async with self.database.read() as connection:
-            files, size = (await connection.execute(query)).one()
-        return Total(int(files), int(size))
+            sizes = [
+                size
+                for server, name, size in await connection.execute(query)
+                if self.settings.excluded_by(server, name) is None
+            ]
+        return Total(len(sizes), sum(sizes))
 
     async def known_files(self, server_id: int, names: Sequence[str]) -> set[str]:
         """Return those of these names that `processed_files` has."""
