@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 
 import structlog
 
-from bot.config import GameServerSettings, Settings
+from bot.config import Settings
 from bot.db import migrate
 from bot.db.engine import Database
+from bot.ingest.access import game_server
 from bot.ingest.archive import Archive
-from bot.ingest.game_server import GameServer, ServerAddress
 from bot.ingest.importer import Importer
 from bot.ingest.lease import Lease
 from bot.ingest.ledger import Ledger
@@ -21,7 +20,8 @@ from bot.ingest.poll import Poller
 from bot.ingest.rules import CountingRules
 from bot.mirror.copy import Copier
 from bot.mirror.mirrors import Mirrors
-from parsers import MAX_FILE_BYTES, is_stats_file_name
+from bot.mirror.settings import destinations_of
+from bot.stats import rollups
 
 log = structlog.get_logger()
 
@@ -56,21 +56,6 @@ def counting_rules(settings: Settings) -> CountingRules:
     )
 
 
-def game_server(settings: Settings, server: GameServerSettings) -> GameServer:
-    """Return the SFTP side of a configured game server; nothing is connected yet."""
-    address = ServerAddress(
-        host=server.host,
-        port=server.port,
-        user=server.user,
-        folder=server.folder,
-        known_hosts=settings.ssh_known_hosts,
-        key_path=server.key_path,
-        password=server.password,
-        use_agent=server.key_path is None and server.password is None and "SSH_AUTH_SOCK" in os.environ,
-    )
-    return GameServer(address, name_filter=is_stats_file_name, max_file_bytes=MAX_FILE_BYTES)
-
-
 @asynccontextmanager
 async def opened(settings: Settings, *, clock: Callable[[], float] = time.time) -> AsyncIterator[App]:
     """Open the database (made or brought up to date where needed) and make the pollers; close all at the end.
@@ -83,14 +68,14 @@ async def opened(settings: Settings, *, clock: Callable[[], float] = time.time) 
         ConfigError: the TOML file of game servers and destinations is wrong.
     """
     configured = settings.servers()
-    destinations = settings.destinations()
+    destinations = destinations_of(settings)
     async with AsyncExitStack() as stack:
         database = Database(settings.database_url)
         stack.push_async_callback(database.close)
         before, now = await migrate.upgrade(database)
         if before != now:
             log.info("database upgraded", before=before or "empty", now=now)
-        importer = Importer(database, counting_rules(settings), clock)
+        importer = Importer(database, counting_rules(settings), clock, sums=rollups)
         if await importer.apply_rules() and before is not None:
             log.info("counting rules changed, rounds counted anew")
         pollers = []

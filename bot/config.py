@@ -7,7 +7,7 @@ import os
 import re
 import tomllib
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import (
@@ -23,9 +23,6 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from sqlalchemy.engine import make_url
-
-if TYPE_CHECKING:
-    from bot.mirror.settings import Destination
 
 SERVER_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
 """A game server's short name: it is part of keys, folder names and object keys, so it stays plain."""
@@ -219,31 +216,24 @@ class Settings(BaseSettings):
             with contextlib.suppress(ConfigError):  # said where the servers are needed
                 texts += [s.password.get_secret_value() for s in self.servers() if s.password is not None]
             with contextlib.suppress(ConfigError):
-                texts += [secret for destination in self.destinations() for secret in destination.secrets()]
+                variables = [
+                    str(value)
+                    for table in self.destination_tables()
+                    for name, value in table.items()
+                    if name.endswith("_env")
+                ]
+                texts += [secret for name in variables if (secret := os.environ.get(name, "").strip())]
         return texts
 
-    def destinations(self) -> list[Destination]:
-        """Return the object stores that copies go to, in the order of the TOML file.
+    def destination_tables(self) -> list[dict[str, Any]]:
+        """Return the `[[destinations]]` of the TOML file as they stand there; `bot.mirror.settings` reads them.
 
         Raises:
-            ConfigError: the TOML file is missing, unreadable or says something that is not right.
+            ConfigError: the TOML file is missing or unreadable.
         """
-        from bot.mirror.settings import Destination
-
-        if self.config_file is None:
-            return []
-        path = self.config_file
-        found = []
-        for position, values in enumerate(_tables(_document(path), "destinations", path), 1):
-            try:
-                found.append(Destination(**values))
-            except ValidationError as error:
-                raise ConfigError(f"{path}: [[destinations]] number {position}: {explain(error)}") from error
-        names = [destination.name for destination in found]
-        twice = sorted({name for name in names if names.count(name) > 1})
-        if twice:
-            raise ConfigError(f"{path}: two destinations are called {', '.join(twice)}; give each its own name")
-        return found
+        return (
+            [] if self.config_file is None else _tables(_document(self.config_file), "destinations", self.config_file)
+        )
 
     def _servers_of_file(self, path: Path) -> list[GameServerSettings]:
         tables = _tables(_document(path), "servers", path)

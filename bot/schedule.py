@@ -11,7 +11,9 @@ from collections.abc import Callable, Iterable
 import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.interval import IntervalTrigger
+from sqlalchemy.exc import DBAPIError
 
+from bot.db.engine import DatabaseError
 from bot.ingest.archive import ArchiveError
 from bot.ingest.game_server import GameServerError
 from bot.ingest.lease import LeaseLostError
@@ -86,14 +88,14 @@ class PollSchedule:
                 self._say(name, "another process polls this server; standing by", holder=holder.holder)
                 return
             report = await poller.poll()
-        except (GameServerError, ArchiveError, LeaseLostError, OSError) as error:
+        except Exception as error:
             failures = self._failures[name] = self._failures.get(name, 0) + 1
             wait = min(self.interval * 2 ** min(failures - 1, 10), LONGEST_BACK_OFF) * random.uniform(0.7, 1.0)
             self._not_before[name] = time.monotonic() + wait
-            self._say(name, str(error), next_try_in=round(wait))
-            return
-        except Exception:
-            log.exception("poll failed", server=name)
+            message, expected = _explained(error)
+            if not expected and self._last_error.get(name) != message:
+                log.exception("poll failed", server=name)
+            self._say(name, message, next_try_in=round(wait))
             return
         if self._failures.pop(name, 0) or name in self._last_error:
             log.info("game server is back", server=name)
@@ -117,8 +119,17 @@ class PollSchedule:
             self.listener(report)
 
 
-AFTER_A_BUG = 60.0
-"""Seconds before a destination is tried again whose copying ended with an error of ours."""
+def _explained(error: Exception) -> tuple[str, bool]:
+    """Return what to say of an error, and whether it is one that happens to the best of us; others are bugs."""
+    if isinstance(error, DBAPIError):
+        reason = (str(error.orig or error).splitlines() or [type(error).__name__])[0]
+        return f"the database does not take what was polled: {reason}; look at its disk and its load", True
+    expected = isinstance(error, (GameServerError, ArchiveError, LeaseLostError, DatabaseError, OSError))
+    return str(error) or type(error).__name__, expected
+
+
+AFTER_OUR_ERROR = 60.0
+"""Seconds before copying goes on that ended with an error on our side: the database, the archive, or a mistake."""
 
 
 class MirrorSchedule:
@@ -170,9 +181,13 @@ class MirrorSchedule:
                     if report.ended in (Ended.FAILED, Ended.WAITING):
                         # What failed is over only when a listing says so.
                         compare_at = min(compare_at, time.monotonic() + retry_in)
-            except Exception:
-                log.exception("copying failed", destination=copier.name)
-                wait = AFTER_A_BUG
+            except Exception as error:
+                message, expected = _explained(error)
+                if expected:
+                    log.warning(message, destination=copier.name)
+                else:
+                    log.exception("copying failed", destination=copier.name)
+                wait = AFTER_OUR_ERROR
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(copier.woken.wait(), max(wait, 0.05))
 

@@ -186,7 +186,8 @@ def print_diagnosis(diagnosis: Diagnosis, console: Console) -> None:
 
 
 def _print_finding(finding: Finding, console: Console) -> None:
-    from rich.padding import Padding
+    import textwrap
+
     from rich.text import Text
 
     from bot.health.findings import SAMPLES
@@ -200,13 +201,13 @@ def _print_finding(finding: Finding, console: Console) -> None:
         dates = f", {' to '.join(span)}"
     console.print()
     console.print(Text.assemble((f"{sign} ", colour), (f"{finding.title}{count}{dates}", "bold")))
-    lines = [f"why      {printable(finding.why, 1000)}", f"matters  {printable(finding.matters, 1000)}"]
-    for line in lines:
-        label, text = line[:9], line[9:]
-        console.print(Padding(Text.assemble((label, "dim"), text), (0, 0, 0, 2)))
-    for label, command in (("look     ", finding.dry_run), ("do       ", finding.do)):
+    for label, words in (("why", finding.why), ("matters", finding.matters)):
+        lines = textwrap.wrap(printable(words, 1000), max(20, console.width - 11), break_on_hyphens=False)
+        for number, line in enumerate(lines):
+            console.print(Text.assemble((f"  {'' if number else label:<9}", "dim"), line), soft_wrap=True)
+    for label, command in (("look", finding.dry_run), ("do", finding.do)):
         if command is not None:
-            console.print(Padding(Text.assemble((label, "dim"), (command, "cyan")), (0, 0, 0, 2)), soft_wrap=True)
+            console.print(Text.assemble((f"  {label:<9}", "dim"), (command, "cyan")), soft_wrap=True)
     for name in finding.names[:SAMPLES]:
         console.print(Text(f"    {printable(name)}"), soft_wrap=True)
     if finding.count > SAMPLES:

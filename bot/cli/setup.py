@@ -368,7 +368,7 @@ def _try_out(answers: _Answers, fingerprint: str | None, *, accept_new_host_key:
     typer.echo(f"Connecting to {answers.host}:{answers.port} ...")
 
     async def main() -> Listing | GameServerError:
-        from bot.app import game_server
+        from bot.ingest.access import game_server
 
         async with game_server(settings, settings.servers()[0]) as server:
             try:

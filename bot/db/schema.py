@@ -14,6 +14,8 @@ destination, and one for each file at each of them.
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -275,6 +277,99 @@ player_weapons = Table(
     Column("headshots", Integer, nullable=False),
     ForeignKeyConstraint(["round_id", "line"], ["player_rounds.round_id", "player_rounds.line"]),
     sqlite_with_rowid=False,
+)
+
+KEPT_SUMS = (
+    "rounds",
+    "matches_won",
+    "matches_lost",
+    "matches_drawn",
+    "time_played",
+    "kills",
+    "deaths",
+    "accuracy_hits",
+    "accuracy_shots",
+    "accuracy_headshots",
+    "damage_given",
+    "damage_received",
+    "team_damage_given",
+    "team_damage_received",
+    "gibs",
+    "self_kills",
+    "team_kills",
+    "team_gibs",
+    "xp",
+    "killing_spree",
+    "kill_assists",
+    "kill_steals",
+    "headshot_kills",
+    "objectives_stolen",
+    "objectives_returned",
+    "dynamites_planted",
+    "dynamites_defused",
+    "times_revived",
+    "useful_kills",
+    "denied_time",
+    "revives_rounds",
+    "repairs_rounds",
+    "alive_time",
+)
+KEPT_SUMS_OF_SOME_LAYOUTS = (
+    "alive_seconds",
+    "denied_playtime",
+    "useless_kills",
+    "full_selfkills",
+    "revives_given",
+    "repairs",
+    "multikill_2",
+    "multikill_3",
+    "multikill_4",
+    "multikill_5",
+    "multikill_6",
+)
+"""Sums that no round may have; `alive_seconds` has decimals."""
+
+
+def _kept_sums() -> list[Column[Any]]:
+    return [
+        *(Column(name, Integer, nullable=False) for name in KEPT_SUMS),
+        *(Column(name, Float if name == "alive_seconds" else Integer) for name in KEPT_SUMS_OF_SOME_LAYOUTS),
+    ]
+
+
+player_totals = Table(
+    "player_totals",
+    metadata,
+    Column("player_id", Id, primary_key=True, autoincrement=False),
+    Column("session_id", Id, primary_key=True, autoincrement=False, index=True),
+    Column("map_name", Text, primary_key=True),
+    Column("server_id", Id, nullable=False),
+    *_kept_sums(),
+    sqlite_with_rowid=False,
+    comment="sums of a player's counted rounds by session and map; made from player_rounds, can be rebuilt",
+)
+
+player_lifetimes = Table(
+    "player_lifetimes",
+    metadata,
+    Column("player_id", Id, primary_key=True, autoincrement=False),
+    Column("server_id", Id, primary_key=True, autoincrement=False),
+    Column("map_name", Text, primary_key=True),
+    *_kept_sums(),
+    sqlite_with_rowid=False,
+    comment="sums of a player's counted rounds by server and map; made from player_totals, can be rebuilt",
+)
+
+player_weapon_totals = Table(
+    "player_weapon_totals",
+    metadata,
+    Column("player_id", Id, primary_key=True, autoincrement=False),
+    Column("session_id", Id, primary_key=True, autoincrement=False, index=True),
+    Column("weapon", SmallInteger, primary_key=True),
+    Column("server_id", Id, nullable=False),
+    *(Column(name, Integer, nullable=False) for name in ("hits", "shots", "kills", "deaths", "headshots")),
+    sqlite_with_rowid=False,
+    comment="sums of a player's weapons over counted rounds by session; made from player_weapons, can be rebuilt",
 )
 
 awards = Table(

@@ -147,8 +147,10 @@ async def check_places(settings: Settings, environment: Mapping[str, str]) -> li
         servers = []
         checks.append(_wrong(Area.SETTING, "CONFIG_FILE", str(settings.config_file), str(error), "Mend the TOML file"))
     else:
+        from bot.mirror.settings import destinations_of
+
         try:
-            settings.destinations()
+            destinations_of(settings)
         except ConfigError as error:
             finding = str(error)
             checks.append(_wrong(Area.SETTING, "CONFIG_FILE", str(settings.config_file), finding, "Mend the TOML file"))
@@ -333,7 +335,7 @@ def _token(settings: Settings) -> Check:
 
 async def check_servers(settings: Settings) -> list[Check]:
     """Connect to every game server, list its folder, and say what is there."""
-    from bot.app import game_server
+    from bot.ingest.access import game_server
     from bot.ingest.game_server import GameServerError
 
     checks = []

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
-import os
-import sqlite3
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,6 +15,7 @@ from typing import NamedTuple
 from sqlalchemy import ColumnElement, Table, delete, exists, false, func, select, update
 
 from bot.db import migrate
+from bot.db.backup import copy_sqlite
 from bot.db.engine import Database, DatabaseError, chunks
 from bot.db.schema import (
     award_opponents,
@@ -24,8 +23,11 @@ from bot.db.schema import (
     file_contents,
     matches,
     metadata,
+    player_lifetimes,
     player_names,
     player_rounds,
+    player_totals,
+    player_weapon_totals,
     player_weapons,
     players,
     processed_files,
@@ -47,6 +49,9 @@ _ONE_BY_ONE = 16
 """Up to so many files each one is made durable by itself; more of them together, at the end of a batch."""
 
 DERIVED: tuple[Table, ...] = (
+    player_totals,
+    player_lifetimes,
+    player_weapon_totals,
     player_weapons,
     player_rounds,
     awards,
@@ -384,25 +389,15 @@ async def _backup(database: Database, *, no_backup: bool) -> str | None:
     source = Path(str(database.url.database))
     stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
     target = source.with_name(f"{source.name}.before-rebuild-{stamp}")
+    copy_sqlite(source, target)
+    copy = Database(f"sqlite+aiosqlite:///{target}")
     try:
-        _copy_sqlite(source, target)
-        copy = Database(f"sqlite+aiosqlite:///{target}")
-        try:
-            state = await migrate.check(copy)
-        finally:
-            await copy.close()
-    except (OSError, sqlite3.Error) as error:
-        raise DatabaseError(f"the backup {target} cannot be written: {error}; nothing was changed") from error
+        state = await migrate.check(copy)
+    finally:
+        await copy.close()
     if not state.current:
         raise DatabaseError(f"the backup {target} is not sound ({'; '.join(state.problems)}); nothing was changed")
     return str(target)
-
-
-def _copy_sqlite(source: Path, target: Path) -> None:
-    # Nothing that is there is written over; and whoever may not read the database may not read its copy.
-    os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, source.stat().st_mode & 0o777))
-    with contextlib.closing(sqlite3.connect(source)) as old, contextlib.closing(sqlite3.connect(target)) as new:
-        old.backup(new)
 
 
 async def _empty_facts(pollers: Sequence[Poller], actor: str | None, report: RebuildReport) -> None:

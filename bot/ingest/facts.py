@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from operator import attrgetter
-from typing import Any
+from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import Row, Update, and_, bindparam, case, delete, func, or_, select, update
@@ -30,6 +30,7 @@ from bot.db.schema import (
     player_rounds,
     player_weapons,
     players,
+    properties,
     rounds,
     sessions,
 )
@@ -66,6 +67,25 @@ PLAYER_FACTS = tuple(c.name for c in player_rounds.columns if c.name not in ("ro
 _player_facts = attrgetter(*PLAYER_FACTS)
 
 ROUND_COLUMNS = tuple(column.name for column in rounds.columns)
+
+
+class SumKeeper(Protocol):
+    """Keeps sums over rounds ready for questions; `bot.stats.rollups` is one."""
+
+    async def is_current(self, connection: AsyncConnection) -> bool:
+        """Tell whether the kept sums are those of the rounds."""
+
+    async def refresh(self, connection: AsyncConnection, session_ids: Iterable[int]) -> None:
+        """Make the sums of these sessions anew."""
+
+    async def rebuild(self, connection: AsyncConnection) -> None:
+        """Make every sum anew."""
+
+
+SUMS_PROPERTY = "kept_sums"
+
+REFRESHED_AT_ONCE = 32
+"""Files in a batch up to which the kept sums follow with it; after a longer one they are made anew, all together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,8 +173,9 @@ def round_end(stamp: datetime, zone: ZoneInfo, mtime: int | None) -> int:
 class FactWriter:
     """Writes facts inside transactions that its caller opens. Holds caches of parsed files and player ids."""
 
-    def __init__(self, rules: CountingRules) -> None:
+    def __init__(self, rules: CountingRules, sums: SumKeeper | None = None) -> None:
         self.rules = rules
+        self.sums = sums
         self._player_ids: dict[str, int] = {}
         self._files: OrderedDict[tuple[str, str], RoundFile] = OrderedDict()
         self._derived: dict[tuple[str, str], tuple[RoundFile, RoundFile, Round]] = {}
@@ -211,14 +232,26 @@ class FactWriter:
         neighbourhood = await self._neighbourhood(connection, server, arrivals, touched)
         pairings = await self._pair(connection, neighbourhood)
         changed = await self._derive(connection, neighbourhood, pairings, set(arrivals))
-        await self._assign_sessions(connection, server, changed, vanished)
-        old_matches = await self._assign_matches(connection, server, neighbourhood, changed)
+        touched_sessions = await self._assign_sessions(connection, server, changed, vanished)
+        old_matches = await self._assign_matches(connection, server, neighbourhood, changed, vanished)
         await self._write_changed(connection, server, changed)
         await self._write_players(connection, changed, vanished)
         await self._drop_empty(connection, old_matches | vanished.matches)
         if changed:
             await self._relink_awards(connection, server, changed.values())
         await self._announce(connection, server, [known for known in changed.values() if known.row is None], now)
+        await self._keep_sums(connection, touched_sessions, len(new))
+
+    async def _keep_sums(self, connection: AsyncConnection, session_ids: set[int], files: int) -> None:
+        """Let the kept sums follow, or write down that they are behind, in the transaction that changes the rounds."""
+        if self.sums is not None and files <= REFRESHED_AT_ONCE and await self.sums.is_current(connection):
+            await self.sums.refresh(connection, session_ids)
+        else:
+            await self._sums_fall_behind(connection)
+
+    async def _sums_fall_behind(self, connection: AsyncConnection) -> None:
+        row = {"key": SUMS_PROPERTY, "value": "behind"}
+        await upsert(connection, properties, [row], key=("key",), update=("value",))
 
     async def _arrivals(
         self, connection: AsyncConnection, server: Server, new: Sequence[NewRound]
@@ -399,8 +432,12 @@ class FactWriter:
 
     async def _assign_sessions(
         self, connection: AsyncConnection, server: Server, changed: dict[int, _Known], vanished: _Vanished
-    ) -> None:
-        """Group the rounds around the changed ones, and give each group a session."""
+    ) -> set[int]:
+        """Group the rounds around the changed ones, and give each group a session.
+
+        Returns:
+            Every session that was or is concerned, also those that are gone.
+        """
         gap = self.rules.session_gap
         spans = [(known.started_at - gap, known.ended_at + gap) for known in changed.values()]
         spans += [(time - gap, time + gap) for time in vanished.times]
@@ -428,6 +465,7 @@ class FactWriter:
         for round_id, session_id in after.items():
             if round_id in changed:
                 changed[round_id].session_id = session_id
+        return touched | set(after.values())
 
     async def _write_sessions(
         self,
@@ -493,6 +531,7 @@ class FactWriter:
         server: Server,
         neighbourhood: _Neighbourhood,
         changed: dict[int, _Known],
+        vanished: _Vanished,
     ) -> set[int]:
         """Store the match of every changed round; return the matches that rounds may have left."""
         left = {known.match_id for known in changed.values() if known.match_id is not None}
@@ -501,6 +540,13 @@ class FactWriter:
         for known in changed.values():
             first = neighbourhood.known[known.base] if known.base is not None else known
             firsts[_match_key(first)] = first
+        # A round 1 whose round 2 went to another, or away, does not change itself; its match does.
+        deserted = {known.row.base_round_id for known in changed.values() if known.row is not None} | vanished.bases
+        for round_id in deserted:
+            first_left = neighbourhood.known.get(round_id) if round_id is not None else None
+            if first_left is not None:
+                base = neighbourhood.known[first_left.base] if first_left.base is not None else first_left
+                firsts.setdefault(_match_key(base), base)
         rows: dict[str, dict[str, Any]] = {}
         for key, first in firsts.items():
             second = second_of.get(first.id) if first.number == 1 else None
@@ -567,16 +613,14 @@ class FactWriter:
         names: dict[tuple[int, str], tuple[int, int]] = {}
         after: set[tuple[int, int, str]] = set()
         for known in changed.values():
-            derived = known.derived
-            ended_at = known.ended_at
-            for player in derived.players:
-                player_id = ids[player_key(player)]
-                facts.append((known.id, player.line, player_id, *_player_facts(player)))
-                for weapon, counters in player.weapons.items():
-                    weapons.append((known.id, player.line, weapon, *counters))
-                first, last = names.get((player_id, player.name), (ended_at, ended_at))
-                names[player_id, player.name] = (min(first, ended_at), max(last, ended_at))
-                after.add((known.id, player_id, player.name))
+            round_id, ended_at = known.id, known.ended_at
+            for player in known.derived.players:
+                line, name, player_id = player.line, player.name, ids[player_key(player)]
+                facts.append((round_id, line, player_id, *_player_facts(player)))
+                weapons += [(round_id, line, weapon, *counters) for weapon, counters in player.weapons.items()]
+                first, last = names.get((player_id, name), (ended_at, ended_at))
+                names[player_id, name] = (min(first, ended_at), max(last, ended_at))
+                after.add((round_id, player_id, name))
         await bulk_insert(connection, player_rounds, ("round_id", "line", "player_id", *PLAYER_FACTS), facts)
         weapon_columns = ("round_id", "line", "weapon", "hits", "shots", "kills", "deaths", "headshots")
         await bulk_insert(connection, player_weapons, weapon_columns, weapons)
@@ -695,6 +739,7 @@ class FactWriter:
             vanished.times += [row.ended_at for row in found]
             vanished.sessions |= {row.session_id for row in found if row.session_id is not None}
             vanished.matches |= {row.match_id for row in found if row.match_id is not None}
+            vanished.bases |= {row.base_round_id for row in found if row.base_round_id is not None}
             vanished.players |= await self._clear_players(connection, ids)
             await connection.execute(update(awards).where(awards.c.round_id.in_(ids)).values(round_id=None))
             await connection.execute(
@@ -737,6 +782,7 @@ class FactWriter:
             await connection.execute(statement.values(excluded=bindparam("reason")), changed)
         query = select(sessions.c.id).where(sessions.c.server_id == server_id)
         await self._write_sessions(connection, server_id, members, before, set((await connection.scalars(query)).all()))
+        await self._sums_fall_behind(connection)
 
     # ------------------------------------------------------------------ awards
 
@@ -867,6 +913,7 @@ class _Vanished:
     times: list[int] = field(default_factory=list)
     sessions: set[int] = field(default_factory=set)
     matches: set[int] = field(default_factory=set)
+    bases: set[int] = field(default_factory=set)
     players: set[tuple[int, int, str]] = field(default_factory=set)
 
 

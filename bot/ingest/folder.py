@@ -83,6 +83,7 @@ async def import_from(poller: Poller, folder: Path, progress: Progress | None = 
         report.count(outcomes)
         if progress is not None:
             progress(min(start + BATCH, len(names)), len(names))
+    await poller.importer.settle()
     return report
 
 

@@ -332,11 +332,11 @@ class GameServer:
         deepest = min(deepest, max(1, _MEMORY_FOR_FETCHING // largest))
         deepest = min(deepest, max(1, (session.max_open_handles or _MOST_HANDLES_UNASKED) - 1))
 
-        # A server that has no handles left says "failure", as for anything else it cannot explain: such files get a
-        # second chance with few others beside them.
+        # A server that has no handles left says "failure", as for anything else it cannot explain: such files are asked
+        # for again with fewer others beside them, in the end with none.
         todo, again = deque(files), deque[RemoteFile]()
         patience = _Patience(self.address)
-        for in_flight, last_chance in ((deepest, False), (max(1, deepest // 8), True)):
+        for in_flight, last_chance in ((deepest, False), (max(1, deepest // 8), False), (1, True)):
             results: asyncio.Queue[_Result] = asyncio.Queue(_RESULTS_AHEAD)
             workers = [
                 asyncio.create_task(self._work(session, todo, results, None if last_chance else again))
@@ -351,6 +351,8 @@ class GameServer:
                         working -= 1
                     elif isinstance(result, SessionLost):
                         lost = lost or result
+                    elif isinstance(result, Exception):
+                        raise result
                     else:
                         yield result
             finally:
@@ -517,8 +519,7 @@ class GameServer:
             if handle is not None:
                 session.close(handle)
             else:
-                # Not known yet: whoever answers a cancelled question gets the handle back at once.
-                opened.cancel()
+                session.give_back(opened)
         self._readdirs = answers + 2
         seen, since = self._mtime_seen or (mtime, began)
         return Listing(
@@ -581,8 +582,9 @@ class GameServer:
                         continue
                     result = FetchFailed(file, _PROBLEMS.get(refusal.code, FetchProblem.SERVER_ERROR), refusal.reason)
                 await results.put(result)
-        except SessionLost as lost:
-            await results.put(lost)
+        except Exception as error:
+            # Handed on rather than raised here, where nobody would hear of it.
+            await results.put(error)
         await results.put(None)
 
     async def _fetch_one(self, session: SftpSession, file: RemoteFile) -> Fetched | FetchFailed:
@@ -615,8 +617,8 @@ class GameServer:
         return Fetched(file, data)
 
 
-_Result = Fetched | FetchFailed | SessionLost | None
-"""What a worker of a fetch hands on: a file, the end of the session, or None for the end of its own work."""
+_Result = Fetched | FetchFailed | Exception | None
+"""What a worker of a fetch hands on: a file, why it cannot go on, or None for the end of its own work."""
 
 
 class _Patience:

@@ -11,18 +11,22 @@ from dataclasses import dataclass, field
 
 import structlog
 
+from bot.db.engine import chunks
 from bot.ingest.archive import Archive
-from bot.ingest.facts import Server
+from bot.ingest.facts import Server, round_end
 from bot.ingest.game_server import Fetched, FetchFailed, FetchProblem, GameServer, GameServerError, RemoteFile
 from bot.ingest.importer import Importer, Incoming, Outcome, Result
 from bot.ingest.lease import Lease, LeaseLostError
 from bot.ingest.ledger import ArchiveSync, Ledger
-from parsers import MAX_FILE_BYTES
+from parsers import MAX_FILE_BYTES, parse_file_name
 
 log = structlog.get_logger()
 
 BATCH = 400
 """Files to one transaction. Larger ones gain little, and a crash repeats at most one."""
+
+FEW = 16
+"""Up to so many files the disk is waited for with each; a backlog waits once a batch."""
 
 SETTLE_SECONDS = 1.0
 """Between two looks at a file that may still be written."""
@@ -145,6 +149,7 @@ class Poller:
         await self.ledger.load()
         sync = await self.ledger.sync_archive()
         await self._import_archived(dict.fromkeys(sync.to_import), report, progress)
+        await self.importer.settle()
         self._synced_in = term
         return sync
 
@@ -197,6 +202,7 @@ class Poller:
             unseen = {file.name for file in decision.unseen}
             wanted = [file for file in wanted if file.name not in unseen] + download
             await self._import_archived({file.name: file.mtime for file in archived}, report, progress)
+        await self._place_in_time(decision.learned, report)
         newest = max((file.mtime for file in listing.files), default=0)
         settled_before = newest - OLD_ENOUGH
         long_ago = self.clock() - LONG_AGO
@@ -205,7 +211,22 @@ class Poller:
         await self._fetch_and_import(source, ripe, report, progress)
         await self._watch_and_import(source, fresh, newest, report)
         await self.ledger.note_listing(decision)
+        await self.importer.settle()
         self._pending = bool(report.growing or decision.waiting or report.problems)
+
+    async def _place_in_time(self, learned: Sequence[RemoteFile], report: PollReport) -> None:
+        """Import rounds again whose mtime, now that we have it, says that they were an hour later than we thought."""
+        batch = []
+        for file in learned:
+            stamp, zone = parse_file_name(file.name).stamp, self.server.zone
+            if round_end(stamp, zone, file.mtime) != round_end(stamp, zone, None):
+                data = await self.ledger.content(file.name)
+                if data is not None:
+                    batch.append(Incoming(file.name, data, file.mtime))
+        if batch:
+            outcomes = await self.importer.import_files(self.server, batch, lease=self.lease)
+            self.ledger.remember(outcomes)
+            report.count(outcomes)
 
     # ------------------------------------------------------------------ files that are surely complete
 
@@ -222,7 +243,7 @@ class Poller:
                 async for batch in batches:
                     if importing is not None:
                         await importing
-                    importing = asyncio.create_task(self._import(batch, report, durable=len(files) <= 16))
+                    importing = asyncio.create_task(self._import(batch, report, durable=len(files) <= FEW))
                     done += len(batch)
                     if progress is not None:
                         progress(done, len(files))
@@ -299,7 +320,8 @@ class Poller:
             else:
                 growing.append(item.file)
         report.fetched += len(first)
-        await self._import(batch, report, durable=True)
+        for part in chunks(batch, BATCH):
+            await self._import(part, report, durable=len(batch) <= FEW)
         await self.ledger.note_failed(failures)
         await self._note_growing(growing, report)
 

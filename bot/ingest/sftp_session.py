@@ -292,11 +292,24 @@ class SftpSession(asyncssh.SSHClientSession[bytes]):
         """Ask for the next names of a folder; the answer is some names, or the end."""
         return self._send(_READDIR, _string(handle), subject)
 
+    def give_back(self, future: asyncio.Future[_Answer | None]) -> None:
+        """Close the handle that an open or opendir nobody waits for any more was or will be answered with."""
+        if future.cancel() or future.cancelled():
+            return  # it is closed when it comes
+        answer = future.result()
+        if answer is not None and answer.kind == _HANDLE:
+            self.close(bytes(self._decode(_first_string, answer.body)[0]))
+
     # -- answers -------------------------------------------------------------------------------------------------------
 
     async def await_handle(self, future: asyncio.Future[_Answer | None]) -> bytes:
         """Return the handle an open or opendir was answered with."""
-        handle, _ = self._decode(_first_string, self._expect(await future, _HANDLE))
+        try:
+            answer = await future
+        except asyncio.CancelledError:
+            self.give_back(future)
+            raise
+        handle, _ = self._decode(_first_string, self._expect(answer, _HANDLE))
         if not 1 <= len(handle) <= 256:
             raise self._violated("a file handle of an impossible length")
         return bytes(handle)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from fnmatch import fnmatchcase
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationError, field_validator
 
+from bot.config import ConfigError, Settings, explain
 from bot.mirror.destinations import DestinationSettings
 
 OnDiffers = Literal["keep", "replace", "newer"]
@@ -43,3 +44,23 @@ class Destination(DestinationSettings):
             if fnmatchcase(f"{server}/{name}" if "/" in pattern else name, pattern):
                 return rule
         return None
+
+
+def destinations_of(settings: Settings) -> list[Destination]:
+    """Return the object stores that copies go to, in the order of the TOML file.
+
+    Raises:
+        ConfigError: the TOML file is missing, unreadable or says something that is not right.
+    """
+    path = settings.config_file
+    found = []
+    for position, values in enumerate(settings.destination_tables(), 1):
+        try:
+            found.append(Destination(**values))
+        except ValidationError as error:
+            raise ConfigError(f"{path}: [[destinations]] number {position}: {explain(error)}") from error
+    names = [destination.name for destination in found]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ConfigError(f"{path}: two destinations are called {', '.join(twice)}; give each its own name")
+    return found

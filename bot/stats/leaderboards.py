@@ -16,7 +16,7 @@ from bot.db.schema import players, rounds, servers, sessions
 from bot.stats.errors import QuestionError
 from bot.stats.matches import PlayerInfo
 from bot.stats.periods import ALL_TIME, Period
-from bot.stats.rollups import SOURCES, Sources
+from bot.stats.rollups import Sources, current_sources
 from bot.stats.totals import sums
 from parsers import metrics
 
@@ -282,7 +282,7 @@ async def read_standings(
     """Return the sums of every player of the scope, for some metrics; one query."""
     columns = {"rounds", *(column for metric in wanted for column in metric.columns)}
     columns.update(metric.sample.value for metric in wanted if metric.sample is not None)
-    source = pick_source(sources or SOURCES, scope)
+    source = pick_source(sources or await current_sources(connection), scope)
     query = _standings_query(source, tuple(sorted(columns)), scope_shape(scope))
     return [
         Standing(PlayerInfo(row.id, row.guid, row.name), row.rounds, row._mapping)

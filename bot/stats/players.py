@@ -28,7 +28,7 @@ from bot.stats.leaderboards import (
     scope_values,
 )
 from bot.stats.matches import PlayerInfo, ServerInfo
-from bot.stats.rollups import EVERY_ROUND, SOURCES, WEAPON_COUNTERS, Sources
+from bot.stats.rollups import EVERY_ROUND, WEAPON_COUNTERS, Sources, current_sources
 from bot.stats.totals import Totals, round_rows, sums
 from parsers import WEAPONS, metrics, strip_colors
 
@@ -250,7 +250,7 @@ async def player_answer(
     Raises:
         NotFoundError: there is no such player.
     """
-    sources = sources or SOURCES
+    sources = sources or await current_sources(connection)
     shape = scope_shape(scope)
     asked: dict[str, Any] = {"player": player_id, **scope_values(scope)}
     names = (await connection.execute(_names_query(), {"player": player_id})).all()

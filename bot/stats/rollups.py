@@ -2,7 +2,8 @@
 
 Kept are the sums of each player by session and map (`player_totals`), over all time by map (`player_lifetimes`), and
 those of his weapons by session (`player_weapon_totals`). They are derived from the facts alone. `refresh` makes those
-of some sessions anew and belongs into the transaction that changes their rounds; `rebuild` makes all of them.
+of some sessions anew and belongs into the transaction that changes their rounds; a long import marks them as behind
+instead, and has `rebuild` make all of them at its end. Questions read them only while they are current.
 """
 
 from __future__ import annotations
@@ -11,78 +12,27 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import (
-    Column,
-    ColumnElement,
-    Float,
-    FromClause,
-    Index,
-    Integer,
-    MetaData,
-    PrimaryKeyConstraint,
-    Select,
-    SmallInteger,
-    Table,
-    Text,
-    delete,
-    func,
-    insert,
-    select,
-)
+from sqlalchemy import ColumnElement, FromClause, Select, delete, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bot.db.engine import chunks
-from bot.db.schema import player_rounds, player_weapons, rounds
+from bot.db.engine import chunks, upsert
+from bot.db.schema import (
+    player_lifetimes,
+    player_rounds,
+    player_totals,
+    player_weapon_totals,
+    player_weapons,
+    properties,
+    rounds,
+)
 from bot.stats.totals import NAMES, NULLABLE, round_rows, sums
-
-metadata = MetaData()
-
-
-def _sum_columns() -> list[Column[Any]]:
-    return [Column(name, Float if name == "alive_seconds" else Integer, nullable=name in NULLABLE) for name in NAMES]
-
-
-player_totals = Table(
-    "player_totals",
-    metadata,
-    Column("player_id", Integer, nullable=False),
-    Column("session_id", Integer, nullable=False),
-    Column("map_name", Text, nullable=False),
-    Column("server_id", Integer, nullable=False),
-    *_sum_columns(),
-    PrimaryKeyConstraint("player_id", "session_id", "map_name"),
-    Index("ix_player_totals_session_id", "session_id"),
-    sqlite_with_rowid=False,
-    comment="sums of a player's counted rounds by session and map; made from player_rounds, can be rebuilt",
-)
-
-player_lifetimes = Table(
-    "player_lifetimes",
-    metadata,
-    Column("player_id", Integer, nullable=False),
-    Column("server_id", Integer, nullable=False),
-    Column("map_name", Text, nullable=False),
-    *_sum_columns(),
-    PrimaryKeyConstraint("player_id", "server_id", "map_name"),
-    sqlite_with_rowid=False,
-    comment="sums of a player's counted rounds by server and map; made from player_totals, can be rebuilt",
-)
 
 WEAPON_COUNTERS = ("hits", "shots", "kills", "deaths", "headshots")
 
-player_weapon_totals = Table(
-    "player_weapon_totals",
-    metadata,
-    Column("player_id", Integer, nullable=False),
-    Column("session_id", Integer, nullable=False),
-    Column("weapon", SmallInteger, nullable=False),
-    Column("server_id", Integer, nullable=False),
-    *(Column(name, Integer, nullable=False) for name in WEAPON_COUNTERS),
-    PrimaryKeyConstraint("player_id", "session_id", "weapon"),
-    Index("ix_player_weapon_totals_session_id", "session_id"),
-    sqlite_with_rowid=False,
-    comment="sums of a player's weapons over counted rounds by session; made from player_weapons, can be rebuilt",
-)
+STATE = "kept_sums"
+"""The property that says whether the kept sums are those of the rounds: `current`, or anything else."""
+
+CURRENT, BEHIND = "current", "behind"
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,8 +70,21 @@ EVERY_ROUND = Sources(_round_rows, _round_rows, weapon_rows().subquery("weapon_r
 KEPT = Sources(player_totals, player_lifetimes, player_weapon_totals)
 """Reads the sums that are kept ready."""
 
-SOURCES = EVERY_ROUND
-"""What questions read. To be `KEPT` as soon as the tables are part of the schema and imports refresh them."""
+
+async def current_sources(connection: AsyncConnection) -> Sources:
+    """Return the kept sums where they are those of the rounds, and every round where an import is still under way."""
+    return KEPT if await is_current(connection) else EVERY_ROUND
+
+
+async def is_current(connection: AsyncConnection) -> bool:
+    """Tell whether the kept sums are those of the rounds."""
+    query = select(properties.c.value).where(properties.c.key == STATE)
+    return (await connection.execute(query)).scalar_one_or_none() == CURRENT
+
+
+async def mark(connection: AsyncConnection, state: str) -> None:
+    """Write down whether the kept sums are those of the rounds: `CURRENT` or `BEHIND`."""
+    await upsert(connection, properties, [{"key": STATE, "value": state}], key=("key",), update=("value",))
 
 
 async def refresh(connection: AsyncConnection, session_ids: Iterable[int]) -> None:
@@ -140,11 +103,12 @@ async def refresh(connection: AsyncConnection, session_ids: Iterable[int]) -> No
 
 
 async def rebuild(connection: AsyncConnection) -> None:
-    """Make every sum anew."""
+    """Make every sum anew; they are current then."""
     for table in (player_totals, player_weapon_totals, player_lifetimes):
         await connection.execute(delete(table))
     await _fill(connection, [rounds.c.session_id.is_not(None)])
     await _fill_lifetimes(connection, [])
+    await mark(connection, CURRENT)
 
 
 async def _fill(connection: AsyncConnection, where: list[ColumnElement[bool]]) -> None:

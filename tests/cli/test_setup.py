@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import re
 from collections.abc import AsyncIterator
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 from bot.cli.setup import machine_zone, zone_error
 from bot.config import Settings
 from bot.health import env_file
+from bot.health.check_config import Check, Verdict, check_places
 from tests.cli.test_health import PROJECT, Answer, bot
 from tests.health.clinic import PASSWORD, USER, Clinic, clinic, play
 
@@ -362,46 +364,73 @@ async def test_check_says_what_is_wrong_and_what_to_do(house: Clinic) -> None:
     assert "SSH_HOST, SSH_USER and REMOTE_STATS_PATH together" in whole.out
 
 
-async def test_check_looks_at_the_places(house: Clinic) -> None:
-    (house.root / "archive-is-a-file").write_text("")
-    base = {
-        "SSH_HOST": house.server.host,
-        "SSH_PORT": str(house.server.port),
-        "SSH_USER": USER,
-        "REMOTE_STATS_PATH": "/stats",
-    }
-    answer = await check(house, "--json", **base)
-    assert answer.code == 3
-    assert "no ssh-agent" in finding(answer, "login to main")["finding"]
-    assert "none is pinned" in finding(answer, "host key of main")["finding"]
+async def place(settings: Settings, name: str, **environment: str) -> Check:
+    (found,) = [item for item in await check_places(settings, environment) if item.name == name]
+    return found
+
+
+async def test_check_looks_at_the_way_in(house: Clinic) -> None:
+    base = house.settings.model_copy(update={"ssh_password": None})
+    found = await place(base, "login to main")
+    assert found.verdict is Verdict.WRONG
+    assert "no ssh-agent" in found.finding
+    assert (await place(base, "login to main", SSH_AUTH_SOCK="/tmp/agent")).verdict is Verdict.RIGHT
+
+    def with_key(name: str) -> Settings:
+        return base.model_copy(update={"ssh_key_path": Path(name)})
 
     key = asyncssh.generate_private_key("ssh-ed25519")
-    key.write_private_key(house.root / "open")
-    (house.root / "open").chmod(0o644)
-    answer = await check(house, "--json", **base, SSH_KEY_PATH=str(house.root / "open"))
-    assert finding(answer, "login to main")["do"] == f"chmod 600 {house.root / 'open'}"
+    mine = house.root / "mine"
+    key.write_private_key(mine)
+    mine.chmod(0o600)
+    assert (await place(with_key(str(mine)), "login to main")).verdict is Verdict.RIGHT
+    mine.chmod(0o644)
+    assert (await place(with_key(str(mine)), "login to main")).do == f"chmod 600 {mine}"
     key.write_private_key(house.root / "locked", "pkcs8-pem", passphrase="canary-passphrase")
-    answer = await check(house, "--json", **base, SSH_KEY_PATH=str(house.root / "locked"))
-    assert "passphrase" in finding(answer, "login to main")["finding"]
-    answer = await check(house, "--json", **base, SSH_KEY_PATH="~/nowhere")
-    assert "~ is not known" in finding(answer, "login to main")["do"]
+    words = ("-q", "-t", "ed25519", "-N", "canary-passphrase", "-f", str(house.root / "locked2"))
+    keygen = await asyncio.create_subprocess_exec("ssh-keygen", *words)
+    assert await keygen.wait() == 0
+    for locked in ("locked", "locked2"):
+        assert "passphrase" in (await place(with_key(str(house.root / locked)), "login to main")).finding
+    assert "~ is not known" in (await place(with_key("~/nowhere"), "login to main")).do
     (house.root / "text").write_text("hello")
-    answer = await check(house, "--json", **base, SSH_KEY_PATH=str(house.root / "text"))
-    assert "no private key" in finding(answer, "login to main")["finding"]
+    assert "no private key" in (await place(with_key(str(house.root / "text")), "login to main")).finding
 
+    assert "none is pinned" in (await place(base, "host key of main")).finding
     house.known_hosts.write_text(house.server.known_hosts_line)
-    fine = base | {"SSH_PASSWORD": PASSWORD, "SSH_KNOWN_HOSTS": str(house.known_hosts)}
+    assert house.server.fingerprint in (await place(base, "host key of main")).finding
+
+
+async def test_check_looks_at_archive_and_database(house: Clinic) -> None:
+    base = house.settings
+    assert (await place(base, "archive")).finding == "is made with the first file"
+    assert (await place(base, "database")).finding == "is made at the first start"
+    assert not house.database_path.exists()
+    (house.root / "a-file").write_text("")
+    wrong = base.model_copy(update={"local_stats_path": house.root / "a-file"})
+    assert (await place(wrong, "archive")).verdict is Verdict.WRONG
+    for path, said in (("no/such/folder/x.db", "cannot be made there"), ("a-text.db", "not a database")):
+        (house.root / "a-text.db").write_bytes(b"this is no database, whatever it is called" * 100)
+        url = f"sqlite+aiosqlite:///{house.root / path}"
+        found = await place(base.model_copy(update={"database_url": url}), "database")
+        assert found.verdict is Verdict.WRONG
+        assert said in found.finding
+    house.known_hosts.write_text(house.server.known_hosts_line)
+    await house.poll()
+    assert "reachable" in (await place(base, "database")).finding
+    assert (await place(base, "archive")).finding == "can be written"
+
+
+async def test_exit_codes_of_the_check_say_where_to_look(house: Clinic) -> None:
+    house.known_hosts.write_text(house.server.known_hosts_line)
+    fine = {name: value for name, value in house.environment.items() if name.isupper() and "_" in name}
     assert (await check(house, "--connect", **fine)).code == 0
-    answer = await check(house, "--json", **fine, LOCAL_STATS_PATH=str(house.root / "archive-is-a-file"))
-    assert answer.code == 6
-    (house.root / "bad.db").write_bytes(b"this is no database, whatever it is called" * 100)
-    answer = await check(house, "--json", **fine, DATABASE_URL=f"sqlite:///{house.root}/bad.db")
-    assert answer.code == 5
-    assert (await check(house, **fine, DATABASE_URL="sqlite:////no/such/folder/x.db")).code == 5
-    url = f"postgresql://anna:{PASSWORD}@127.0.0.1:1/stats"
-    answer = await check(house, "--json", **fine, DATABASE_URL=url)
+    wrong = fine | {"DATABASE_URL": f"postgresql://anna:{PASSWORD}@127.0.0.1:1/stats"}
+    answer = await check(house, "--json", **wrong)
     assert answer.code == 5
     assert "anna:***@" in finding(answer, "DATABASE_URL")["value"]
+    (house.root / "a-file").write_text("")
+    assert (await check(house, **fine | {"LOCAL_STATS_PATH": "a-file"})).code == 6
     await house.server.stop()
     answer = await check(house, "--json", "--connect", **fine)
     assert answer.code == 4

@@ -16,6 +16,7 @@ from bot.ingest.game_server import (
     FetchProblem,
     FolderTooLarge,
     GameServerError,
+    PermissionRefused,
     ProtocolViolation,
     RemoteFile,
     ServerAddress,
@@ -26,6 +27,7 @@ from bot.ingest.game_server import (
 )
 from bot.ingest.sftp_session import SessionLost, SftpRefusal, SftpSession, printable
 from tests.standins.game_server import PASSWORD, USER, address_of, fetch_all, server_at
+from tools.bench.delay_proxy import DelayProxy
 from tools.simulate.sftp_server import SimulatedSftpServer
 
 ROUND = "2025-01-01-200000-supply-round-1.txt"
@@ -344,10 +346,12 @@ async def test_answers_in_another_order(tmp_path: Path) -> None:
         assert (await server.listing()).files == [RemoteFile(ROUND, 4, 1)]
 
 
-async def test_a_server_without_fstat_and_with_other_attributes(tmp_path: Path) -> None:
+@pytest.mark.parametrize("owner", [b"", struct.pack(">II", 1_000, 1_000)])
+async def test_a_server_without_fstat_and_with_other_attributes(tmp_path: Path, owner: bytes) -> None:
     """Owner left out and extended pairs added, as some servers do; a status without its text, as early ones do."""
     extended = struct.pack(">I", 1) + string(b"acl") + string(b"none")
-    attributes = struct.pack(">IQIII", 0x8000000D, 4, 0o100644, 1, 7) + extended
+    flags = 0x8000000F if owner else 0x8000000D
+    attributes = struct.pack(">IQ", flags, 4) + owner + struct.pack(">III", 0o100644, 1, 7) + extended
     entry = string(ROUND.encode()) + string(b"") + attributes
     said: list[bool] = []
 
@@ -365,6 +369,63 @@ async def test_a_server_without_fstat_and_with_other_attributes(tmp_path: Path) 
         listing = await server.listing()
         assert listing.files == [RemoteFile(ROUND, 4, 7)]
         assert await fetch_all(server, listing.files) == ({ROUND: b"1234"}, {})
+
+
+async def test_a_server_that_does_not_tell_its_limits_is_not_filled_with_open_files(tmp_path: Path) -> None:
+    unclosed = most = 0
+
+    def count(kind: int, request_id: int, body: bytes) -> bytes:
+        nonlocal unclosed, most
+        unclosed += {3: 1, 4: -1}.get(kind, 0)
+        most = max(most, unclosed)
+        return honest(kind, request_id, body)
+
+    async with WireServer(count) as listener, DelayProxy("127.0.0.1", listener.get_port(), one_way=0.03) as proxy:
+        key = await offered_host_key("127.0.0.1", proxy.port)
+        pin_host_key(tmp_path / "known_hosts", "127.0.0.1", proxy.port, key.key)
+        address = ServerAddress(
+            "127.0.0.1", "et", "/", tmp_path / "known_hosts", port=proxy.port, password=SecretStr("x")
+        )
+        async with server_at(address) as server:
+            _, failed = await fetch_all(server, [RemoteFile(f"{number}.txt", 1, 1) for number in range(600)])
+    assert len(failed) == 600
+    assert 200 < most < 256
+
+
+async def test_a_file_that_is_no_longer_plain_when_opened(tmp_path: Path) -> None:
+    pipe = struct.pack(">IQIIIII", 0xF, 4, 0, 0, 0o010644, 1, 7)
+
+    def turned(kind: int, request_id: int, body: bytes) -> bytes:
+        if kind == 5:
+            return packet(103, request_id, string(b"1234"))
+        return packet(105, request_id, pipe) if kind == 8 else honest(kind, request_id, body)
+
+    async with WireServer(turned) as listener, server_at(await wire_address(listener, tmp_path)) as server:
+        came, failed = await fetch_all(server, [RemoteFile(ROUND, 4, 7)])
+    assert came == {}
+    assert failed[ROUND].error == "it is no longer a plain file"
+
+
+async def test_a_handle_that_came_beside_a_refusal_is_given_back(tmp_path: Path) -> None:
+    asked: list[int] = []
+    given_back = asyncio.Event()
+
+    def refuse(kind: int, request_id: int, body: bytes) -> bytes:
+        if kind == 17:
+            asked.append(request_id)
+            return b""
+        if kind == 11:  # both answers in one piece: the handle is there before the refusal is looked at
+            no = struct.pack(">I", 3) + string(b"no") + string(b"")
+            return packet(102, request_id, string(b"h")) + packet(101, asked.pop(), no)
+        if kind == 4:
+            given_back.set()
+        return honest(kind, request_id, body)
+
+    async with WireServer(refuse) as listener, server_at(await wire_address(listener, tmp_path)) as server:
+        with pytest.raises(PermissionRefused):
+            await server.listing()
+        await given_back.wait()
+        assert server.connected
 
 
 class _NoChannel:

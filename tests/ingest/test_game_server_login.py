@@ -345,10 +345,13 @@ def agent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
             key = asyncssh.generate_private_key("ssh-ed25519")
 
             async def add() -> None:
-                while not socket.exists():  # noqa: ASYNC110 - another process makes it
-                    await asyncio.sleep(0.01)
-                async with asyncssh.connect_agent(str(socket)) as client:
-                    await client.add_keys([key])
+                while True:
+                    try:
+                        async with asyncssh.connect_agent(str(socket)) as client:
+                            await client.add_keys([key])
+                            return
+                    except OSError:  # it has not begun to listen yet
+                        await asyncio.sleep(0.01)
 
             asyncio.run(add())
             yield key.export_public_key().decode()
@@ -356,7 +359,7 @@ def agent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
             process.terminate()
 
 
-def test_the_agents_keys_are_offered(agent: str, tmp_path: Path) -> None:
+def test_the_agents_keys_are_offered(agent: str, tmp_path: Path, key_file: Path) -> None:
     async def log_in() -> None:
         root = tmp_path / "root"
         root.mkdir()
@@ -365,9 +368,10 @@ def test_the_agents_keys_are_offered(agent: str, tmp_path: Path) -> None:
             async with server_at(address) as game_server:
                 await game_server.connect()
             # Not asked for, the agent is left alone.
-            async with server_at(address_of(keyed, root)) as game_server:
-                with pytest.raises(LoginRefused, match="our password"):
-                    await game_server.connect()
+            for key_path, tried in ((None, "our password"), (key_file, "our key or password")):
+                async with server_at(address_of(keyed, root, key_path=key_path)) as game_server:
+                    with pytest.raises(LoginRefused, match=tried):
+                        await game_server.connect()
 
     asyncio.run(log_in())
 

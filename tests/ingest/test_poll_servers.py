@@ -14,7 +14,19 @@ from bot.db.schema import processed_files
 from bot.ingest.game_server import ServerTimeout, Unreachable
 from bot.ingest.importer import Result
 from bot.ingest.poll import Poller
-from tests.ingest.world import Files, World, content, evenings_of_play, imported, opened_world, put, queries, simulated
+from tests.ingest.world import (
+    Files,
+    World,
+    content,
+    evenings_of_play,
+    facts,
+    facts_at_once,
+    imported,
+    opened_world,
+    put,
+    queries,
+    simulated,
+)
 from tests.standins.game_server import PASSWORD, USER
 from tests.standins.sshd import running_sshd
 from tools.bench.delay_proxy import DelayProxy
@@ -74,13 +86,7 @@ async def test_rounds_that_come_one_by_one_are_what_they_are_all_at_once(world: 
         assert report.new_rounds == [name]
         assert report.fetched == 1
         assert len(imported(await world.states())) == number
-    one_by_one = await content(world.database)
-    second = World(world.root / "second", world.database, name="other")
-    await second.take(files)
-    both = await content(world.database)
-    assert [line for line in both["facts"] if '"server":"main"' in line] == one_by_one["facts"]
-    others = [line for line in both["facts"] if '"server":"other"' in line]
-    assert [line.replace('"server":"other"', '"server":"main"') for line in others] == one_by_one["facts"]
+    assert await facts(world.database, "main") == await facts_at_once(world, files)
 
 
 async def test_a_restart_with_3253_files_costs_one_query_and_no_download(database: Database, tmp_path: Path) -> None:

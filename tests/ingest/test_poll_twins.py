@@ -11,7 +11,17 @@ from bot.db.engine import Database
 from bot.db.schema import rounds
 from bot.ingest.archive import REPLACED, content_hash
 from bot.ingest.importer import Result
-from tests.ingest.world import World, content, evenings_of_play, facts, opened_world, rows_of, simulated, without
+from tests.ingest.world import (
+    World,
+    content,
+    evenings_of_play,
+    facts,
+    facts_at_once,
+    opened_world,
+    rows_of,
+    simulated,
+    without,
+)
 from tools.simulate.backlog import moved_name
 
 
@@ -49,11 +59,8 @@ async def test_the_same_bytes_on_two_servers_are_two_occurrences_of_one_content(
     known = await content(database)
     assert len(known["contents"]) == len(FILES)
     assert len(known["ledger"]) == 2 * len(FILES)
-    ones = [line for line in known["facts"] if '"server":"one"' in line]
-    twos = [line for line in known["facts"] if '"server":"two"' in line]
-    assert [line.replace('"server":"one"', "") for line in ones] == [
-        line.replace('"server":"two"', "") for line in twos
-    ]
+    ones, twos = await facts(database, "one"), await facts(database, "two")
+    assert ones == twos
     assert len(ones) + len(twos) == len(known["facts"])
 
 
@@ -73,13 +80,7 @@ async def test_of_two_names_for_the_same_bytes_the_earlier_stands_whichever_came
     row = (await world.ledger_rows())[TWIN]
     assert (row.state, row.reason) == ("ignored", f"the same bytes as {FIRST}")
     assert (await poller.poll(full=True)).fetched == 0
-    one_by_one = await content(world.database)
-    second = World(world.root / "second", world.database, name="main2")
-    await second.take({**FILES, TWIN: data})
-    lines = await facts(world.database)
-    assert [line.replace('"server":"main2"', '"server":"main"') for line in lines if "main2" in line] == one_by_one[
-        "facts"
-    ]
+    assert await facts(world.database, "main") == await facts_at_once(world, {**FILES, TWIN: data})
 
 
 @pytest.mark.parametrize("restart", [False, True], ids=["same process", "restart between"])
@@ -107,10 +108,8 @@ async def test_the_twin_comes_back_when_the_first_is_replaced(world: World, rest
     known = await content(world.database)
     assert known["versions"] == [(FIRST, content_hash(FILES[FIRST]))]
     # It is all as if the folder had always been like that.
-    second = World(world.root / "second", world.database, name="main2")
-    await second.take({**FILES, FIRST: changed, TWIN: FILES[FIRST]})
-    lines = await facts(world.database)
-    assert [line.replace('"server":"main2"', '"server":"main"') for line in lines if "main2" in line] == known["facts"]
+    now_there = {**FILES, FIRST: changed, TWIN: FILES[FIRST]}
+    assert await facts(world.database, "main") == await facts_at_once(world, now_there)
     opens = simulated(world).counts.opens
     poller = await world.poller()
     assert (await poller.poll(full=True)).outcomes == {}
@@ -137,6 +136,19 @@ async def test_three_names_for_the_same_bytes_leave_one_round_through_every_chan
     world.clock.now += 700
     await poller.poll(full=True)
     assert [name for name, _ in await played(world.database)][:3] == [FIRST, TWIN, third]
+
+
+async def test_a_file_that_becomes_another_ones_twin_takes_its_round_along(world: World) -> None:
+    world.put(FILES)
+    poller = await world.poller()
+    await poller.poll()
+    last = max(FILES)
+    world.put({last: FILES[FIRST]})
+    assert (await poller.poll(full=True)).outcomes == {Result.IGNORED: 1}
+    assert await facts(world.database, "main") == await facts_at_once(world, {**FILES, last: FILES[FIRST]})
+    world.put(FILES)
+    assert (await poller.poll(full=True)).outcomes == {Result.IMPORTED: 1}
+    assert await facts(world.database, "main") == await facts_at_once(world, FILES)
 
 
 async def test_a_file_that_becomes_unreadable_keeps_the_round_that_was_read_and_its_twin_stays_away(

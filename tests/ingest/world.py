@@ -222,9 +222,17 @@ async def rows_of(database: Database, table: Table, *columns: str) -> list[tuple
         return sorted((tuple(row) for row in result), key=repr)
 
 
-async def facts(database: Database) -> list[str]:
-    """Return the canonical dump."""
-    return [dump_line(record) async for record in export(database)]
+async def facts(database: Database, server: str | None = None) -> list[str]:
+    """Return the canonical dump, of one server where it is named; the name itself is left out then."""
+    records = [record async for record in export(database, server=server)]
+    return [dump_line(record if server is None else {**record, "server": None}) for record in records]
+
+
+async def facts_at_once(world: World, files: Mapping[str, bytes]) -> list[str]:
+    """Return the dump of a server that was given all these files in one batch, to compare with `facts`."""
+    name = f"at-once-{len(files)}"
+    await World(world.root / name, world.database, name=name, zone=world.zone, rules=world.rules).take(files)
+    return await facts(world.database, name)
 
 
 async def content(database: Database) -> dict[str, list[Any]]:

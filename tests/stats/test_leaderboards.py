@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import date
+from zoneinfo import ZoneInfo
+
 import pytest
 
 from bot.db.engine import Database
 from bot.stats.errors import QuestionError
 from bot.stats.leaderboards import ALL_ROUNDS, METRICS, Leaderboard, Scope, WhyEmpty, find_metric, leaderboard, minimums
-from bot.stats.periods import Period
+from bot.stats.periods import Period, midnight
 from bot.stats.plain import plain
-from tests.stats.games import OMNIBOT, Person, at, guid, import_all, people, play_match
+from tests.stats.games import OMNIBOT, ZONE, Person, at, guid, import_all, people, play_match
 
 RED, BLUE = people(3), people(3, 11)
 
@@ -90,7 +93,7 @@ async def test_rounds_whose_files_do_not_tell_are_in_no_denominator(database: Da
     # 60 and 120 seconds in rounds of 10 minutes; the two rounds of 2024 say nothing.
     assert places(await ask(database, "denied_per_minute"))[0] == (1, "p1", 9.0)
     assert (await ask(database, "denied_per_minute")).entries[0].rounds == 6
-    before = Scope(period=Period("2024", None, int(at("2025-01-01").timestamp())))
+    before = Scope(period=Period("2024", None, midnight(date(2025, 1, 1), ZoneInfo(ZONE))))
     answer = await ask(database, "revives", before)
     assert (answer.why_empty, answer.entries) == (WhyEmpty.NOT_RECORDED, ())
     assert (await ask(database, "dpm", before)).seen == 6
@@ -147,7 +150,6 @@ async def test_scopes(database: Database) -> None:
     await import_all(database, play_match(at("2025-03-04T23:50"), "supply", RED, BLUE), server="one")
     await import_all(database, play_match(at("2025-03-06T20:00"), "te_escape2", RED, BLUE), server="one")
     await import_all(database, play_match(at("2025-03-06T20:00"), "supply", RED[:2], BLUE[:2]), server="two")
-    midnight = int(at("2025-03-04T23:00").timestamp())
 
     async def rounds(scope: Scope) -> dict[str, float]:
         return {e.player.name: e.value for e in (await ask(database, "rounds", scope)).entries}
@@ -157,9 +159,10 @@ async def test_scopes(database: Database) -> None:
     assert (await rounds(Scope(map_name="SUPPLY")))["p3"] == 2
     assert (await rounds(Scope(server="one", map_name="te_escape2")))["p3"] == 2
     # The evening that began on the 4th belongs to the 4th, whole.
-    day_4 = Period("4th", midnight - 23 * 3600, midnight + 3600)
-    assert (await rounds(Scope(period=day_4)))["p3"] == 2
-    assert (await rounds(Scope(period=Period("5th", midnight + 3600, midnight + 25 * 3600)))) == {}
+    zone = ZoneInfo(ZONE)
+    assert (await rounds(Scope(Period.between(date(2025, 3, 4), date(2025, 3, 4), zone))))["p3"] == 2
+    assert (await rounds(Scope(Period.between(date(2025, 3, 5), date(2025, 3, 5), zone)))) == {}
+    assert (await rounds(Scope(Period.between(date(2025, 3, 5), date(2025, 3, 6), zone))))["p3"] == 2
 
 
 @pytest.mark.parametrize(

@@ -54,6 +54,17 @@ async def test_a_date_means_the_evening_that_began_on_it(database: Database) -> 
     assert await started(database, "2025-03-05") == "2025-03-05 1 main"
 
 
+async def test_what_nobody_counts_hides_no_evening(database: Database) -> None:
+    await import_all(
+        database,
+        [
+            *play_match(at("2025-03-04T23:50"), "supply", RED, BLUE),
+            *play_match(at("2025-03-05T15:00"), "te_escape2", RED[:1], BLUE[:1]),
+        ],
+    )
+    assert await started(database, "2025-03-05") == "2025-03-04 1 main"
+
+
 async def test_two_sessions_of_a_day_are_told_apart_by_number(database: Database) -> None:
     await import_all(
         database,

@@ -84,6 +84,11 @@ def test_defenders_on_the_other_side_attack_first_as_well() -> None:
     assert rosters(line_up)["A"] == {"a": 1, "b": 1, "c": 1}
 
 
+def test_where_nobody_tells_sides_swap_at_half_time_and_stay_for_the_next_map() -> None:
+    (line_up,) = evening(("ab", "xy"), ("cd", "wz"), ("ef", "uv"))
+    assert [line_up.attackers[key] for key in range(3)] == [A, B, B]
+
+
 def test_an_empty_round_between_changes_nothing() -> None:
     rounds = [round_of(1, "abc", "xyz", key=1), round_of(2, "", "", key=2), round_of(1, "xyz", "abc", key=3)]
     (line_up,) = find_line_ups(rounds)

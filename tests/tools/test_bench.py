@@ -31,7 +31,7 @@ from tools.bench.measure import (
     judge,
     ratio,
 )
-from tools.bench.report import HISTORY, amount, append_history, machine, print_outcome, record, summary, versions
+from tools.bench.report import HISTORY, amount, append_history, busy, machine, print_outcome, record, summary, versions
 
 FILES = 20
 
@@ -198,7 +198,13 @@ async def test_every_run_is_appended_to_the_history(tmp_path: Path) -> None:
     assert row["targets"][1] == {"text": "in no time", "value": 0.6, "met": False}
 
 
-def test_the_machine_has_no_name(tmp_path: Path) -> None:
+def test_a_busy_machine_is_said_to_be_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.cpu_count", lambda: 4)
+    assert busy(2.0) is None
+    assert "load 2.1 on 4 cores" in str(busy(2.1))
+
+
+def test_the_machine_has_no_name() -> None:
     assert {"cpu", "cores", "memory_mib", "system"} == machine().keys()
     assert "rclone" not in versions() or absent("rclone") is None
 

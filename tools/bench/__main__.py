@@ -17,7 +17,7 @@ from tools.bench import fetching, importing, steady
 from tools.bench.environment import Environment
 from tools.bench.material import STANDARD_FILES
 from tools.bench.measure import Comparison, MeasureError, Outcome, compare
-from tools.bench.report import append_history, print_outcome, summary
+from tools.bench.report import append_history, busy, print_outcome, summary
 
 
 class Group(StrEnum):
@@ -87,6 +87,8 @@ async def measure(options: Options, output: Path, console: Console) -> list[Outc
         if outcomes:
             path = append_history(output, outcomes, began=began, options=asdict(options), load_before=load)
             console.print(summary(outcomes), highlight=False)
+            if (warning := busy(load)) is not None:
+                console.print(warning, style="yellow", highlight=False)
             console.print(f"appended to {path}", highlight=False)
     return outcomes
 

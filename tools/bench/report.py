@@ -103,6 +103,21 @@ def summary(outcomes: Sequence[Outcome]) -> str:
     return text + "".join(f"\n  missed: {name}" for name in missed)
 
 
+def busy(load: float) -> str | None:
+    """Return a warning where others use the machine so much that times by the wall say little, else None.
+
+    Args:
+        load: the load average before anything was measured; what is measured makes a load of its own.
+    """
+    cores = os.cpu_count() or 1
+    if load <= cores / 2:
+        return None
+    return (
+        f"the machine was busy (load {load:.1f} on {cores} cores): ratios and CPU seconds count, "
+        "times by the wall are too long"
+    )
+
+
 def record(outcome: Outcome) -> dict[str, Any]:
     """Return one comparison as plain values for JSON, with every single run."""
     main = outcome.comparison.metrics[0].key

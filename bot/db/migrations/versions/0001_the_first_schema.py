@@ -49,6 +49,146 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("name", name=op.f("pk_leases")),
     )
     op.create_table(
+        "player_lifetimes",
+        sa.Column(
+            "player_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False
+        ),
+        sa.Column(
+            "server_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False
+        ),
+        sa.Column("map_name", sa.Text(), nullable=False),
+        sa.Column("rounds", sa.Integer(), nullable=False),
+        sa.Column("matches_won", sa.Integer(), nullable=False),
+        sa.Column("matches_lost", sa.Integer(), nullable=False),
+        sa.Column("matches_drawn", sa.Integer(), nullable=False),
+        sa.Column("time_played", sa.Integer(), nullable=False),
+        sa.Column("kills", sa.Integer(), nullable=False),
+        sa.Column("deaths", sa.Integer(), nullable=False),
+        sa.Column("accuracy_hits", sa.Integer(), nullable=False),
+        sa.Column("accuracy_shots", sa.Integer(), nullable=False),
+        sa.Column("accuracy_headshots", sa.Integer(), nullable=False),
+        sa.Column("damage_given", sa.Integer(), nullable=False),
+        sa.Column("damage_received", sa.Integer(), nullable=False),
+        sa.Column("team_damage_given", sa.Integer(), nullable=False),
+        sa.Column("team_damage_received", sa.Integer(), nullable=False),
+        sa.Column("gibs", sa.Integer(), nullable=False),
+        sa.Column("self_kills", sa.Integer(), nullable=False),
+        sa.Column("team_kills", sa.Integer(), nullable=False),
+        sa.Column("team_gibs", sa.Integer(), nullable=False),
+        sa.Column("xp", sa.Integer(), nullable=False),
+        sa.Column("killing_spree", sa.Integer(), nullable=False),
+        sa.Column("kill_assists", sa.Integer(), nullable=False),
+        sa.Column("kill_steals", sa.Integer(), nullable=False),
+        sa.Column("headshot_kills", sa.Integer(), nullable=False),
+        sa.Column("objectives_stolen", sa.Integer(), nullable=False),
+        sa.Column("objectives_returned", sa.Integer(), nullable=False),
+        sa.Column("dynamites_planted", sa.Integer(), nullable=False),
+        sa.Column("dynamites_defused", sa.Integer(), nullable=False),
+        sa.Column("times_revived", sa.Integer(), nullable=False),
+        sa.Column("useful_kills", sa.Integer(), nullable=False),
+        sa.Column("denied_time", sa.Integer(), nullable=False),
+        sa.Column("revives_rounds", sa.Integer(), nullable=False),
+        sa.Column("repairs_rounds", sa.Integer(), nullable=False),
+        sa.Column("alive_time", sa.Integer(), nullable=False),
+        sa.Column("alive_seconds", sa.Float(), nullable=True),
+        sa.Column("denied_playtime", sa.Integer(), nullable=True),
+        sa.Column("useless_kills", sa.Integer(), nullable=True),
+        sa.Column("full_selfkills", sa.Integer(), nullable=True),
+        sa.Column("revives_given", sa.Integer(), nullable=True),
+        sa.Column("repairs", sa.Integer(), nullable=True),
+        sa.Column("multikill_2", sa.Integer(), nullable=True),
+        sa.Column("multikill_3", sa.Integer(), nullable=True),
+        sa.Column("multikill_4", sa.Integer(), nullable=True),
+        sa.Column("multikill_5", sa.Integer(), nullable=True),
+        sa.Column("multikill_6", sa.Integer(), nullable=True),
+        sa.PrimaryKeyConstraint("player_id", "server_id", "map_name", name=op.f("pk_player_lifetimes")),
+        comment="sums of a player's counted rounds by server and map; made from player_totals, can be rebuilt",
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "player_totals",
+        sa.Column(
+            "player_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False
+        ),
+        sa.Column(
+            "session_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False
+        ),
+        sa.Column("map_name", sa.Text(), nullable=False),
+        sa.Column("server_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("rounds", sa.Integer(), nullable=False),
+        sa.Column("matches_won", sa.Integer(), nullable=False),
+        sa.Column("matches_lost", sa.Integer(), nullable=False),
+        sa.Column("matches_drawn", sa.Integer(), nullable=False),
+        sa.Column("time_played", sa.Integer(), nullable=False),
+        sa.Column("kills", sa.Integer(), nullable=False),
+        sa.Column("deaths", sa.Integer(), nullable=False),
+        sa.Column("accuracy_hits", sa.Integer(), nullable=False),
+        sa.Column("accuracy_shots", sa.Integer(), nullable=False),
+        sa.Column("accuracy_headshots", sa.Integer(), nullable=False),
+        sa.Column("damage_given", sa.Integer(), nullable=False),
+        sa.Column("damage_received", sa.Integer(), nullable=False),
+        sa.Column("team_damage_given", sa.Integer(), nullable=False),
+        sa.Column("team_damage_received", sa.Integer(), nullable=False),
+        sa.Column("gibs", sa.Integer(), nullable=False),
+        sa.Column("self_kills", sa.Integer(), nullable=False),
+        sa.Column("team_kills", sa.Integer(), nullable=False),
+        sa.Column("team_gibs", sa.Integer(), nullable=False),
+        sa.Column("xp", sa.Integer(), nullable=False),
+        sa.Column("killing_spree", sa.Integer(), nullable=False),
+        sa.Column("kill_assists", sa.Integer(), nullable=False),
+        sa.Column("kill_steals", sa.Integer(), nullable=False),
+        sa.Column("headshot_kills", sa.Integer(), nullable=False),
+        sa.Column("objectives_stolen", sa.Integer(), nullable=False),
+        sa.Column("objectives_returned", sa.Integer(), nullable=False),
+        sa.Column("dynamites_planted", sa.Integer(), nullable=False),
+        sa.Column("dynamites_defused", sa.Integer(), nullable=False),
+        sa.Column("times_revived", sa.Integer(), nullable=False),
+        sa.Column("useful_kills", sa.Integer(), nullable=False),
+        sa.Column("denied_time", sa.Integer(), nullable=False),
+        sa.Column("revives_rounds", sa.Integer(), nullable=False),
+        sa.Column("repairs_rounds", sa.Integer(), nullable=False),
+        sa.Column("alive_time", sa.Integer(), nullable=False),
+        sa.Column("alive_seconds", sa.Float(), nullable=True),
+        sa.Column("denied_playtime", sa.Integer(), nullable=True),
+        sa.Column("useless_kills", sa.Integer(), nullable=True),
+        sa.Column("full_selfkills", sa.Integer(), nullable=True),
+        sa.Column("revives_given", sa.Integer(), nullable=True),
+        sa.Column("repairs", sa.Integer(), nullable=True),
+        sa.Column("multikill_2", sa.Integer(), nullable=True),
+        sa.Column("multikill_3", sa.Integer(), nullable=True),
+        sa.Column("multikill_4", sa.Integer(), nullable=True),
+        sa.Column("multikill_5", sa.Integer(), nullable=True),
+        sa.Column("multikill_6", sa.Integer(), nullable=True),
+        sa.PrimaryKeyConstraint("player_id", "session_id", "map_name", name=op.f("pk_player_totals")),
+        comment="sums of a player's counted rounds by session and map; made from player_rounds, can be rebuilt",
+        sqlite_with_rowid=False,
+    )
+    with op.batch_alter_table("player_totals", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_player_totals_session_id"), ["session_id"], unique=False)
+
+    op.create_table(
+        "player_weapon_totals",
+        sa.Column(
+            "player_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False
+        ),
+        sa.Column(
+            "session_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False
+        ),
+        sa.Column("weapon", sa.SmallInteger(), nullable=False),
+        sa.Column("server_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("hits", sa.Integer(), nullable=False),
+        sa.Column("shots", sa.Integer(), nullable=False),
+        sa.Column("kills", sa.Integer(), nullable=False),
+        sa.Column("deaths", sa.Integer(), nullable=False),
+        sa.Column("headshots", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("player_id", "session_id", "weapon", name=op.f("pk_player_weapon_totals")),
+        comment="sums of a player's weapons over counted rounds by session; made from player_weapons, can be rebuilt",
+        sqlite_with_rowid=False,
+    )
+    with op.batch_alter_table("player_weapon_totals", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_player_weapon_totals_session_id"), ["session_id"], unique=False)
+
+    op.create_table(
         "players",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("key", sa.Text(), nullable=False, comment="GUID8; for bots and empty GUIDs with the name"),
@@ -460,6 +600,15 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_players_guid"))
 
     op.drop_table("players")
+    with op.batch_alter_table("player_weapon_totals", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_player_weapon_totals_session_id"))
+
+    op.drop_table("player_weapon_totals")
+    with op.batch_alter_table("player_totals", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_player_totals_session_id"))
+
+    op.drop_table("player_totals")
+    op.drop_table("player_lifetimes")
     op.drop_table("leases")
     op.drop_table("file_contents")
     with op.batch_alter_table("audit", schema=None) as batch_op:
