@@ -67,7 +67,8 @@ def configure_logging(level: str = "info", form: str = "console", secrets: Itera
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(number),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        # Asked for with every event: whoever puts another stream in its place gets what is logged from then on.
+        logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
         cache_logger_on_first_use=False,
     )
     # Libraries that log on their own say only what is worth a person's time.

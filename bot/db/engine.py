@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from operator import itemgetter
@@ -38,6 +39,7 @@ class Database:
         self.url = make_url(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self.statements = 0
+        self._opened = False
         self._write_lock = asyncio.Lock()
         self.engine = self._create_engine()
 
@@ -97,9 +99,16 @@ class Database:
                     await connection.execute(select(func.pg_advisory_xact_lock(WRITER_LOCK)))
                 yield connection
 
+    def _try_to_open(self) -> None:
+        """Open the SQLite file once by itself: a driver that fails to leaves a thread behind that outlives the loop."""
+        if not self._opened and self.is_sqlite and not self.is_memory:
+            sqlite3.connect(str(self.url.database), timeout=BUSY_SECONDS).close()
+        self._opened = True
+
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[AsyncConnection]:
         try:
+            self._try_to_open()
             connection = await self.engine.connect()
         except (TimeoutError, OSError) as error:
             raise DatabaseError(

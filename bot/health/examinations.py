@@ -236,11 +236,8 @@ class Doctor:
         )
 
     def _changed_at_server(self) -> list[_Finding]:
-        listing = self.census.listing
-        if listing.stale or not listing.configured:
-            return []
         details = {}
-        for name, file in listing.files.items():
+        for name, file in self.census.listing.files.items():
             row = self.census.ledger.get(name)
             if row is None or row.state not in (FileState.IMPORTED, FileState.IGNORED):
                 continue

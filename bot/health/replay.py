@@ -109,6 +109,7 @@ async def reparse(
         _count(report, outcomes, {file.name: file.state for file in batch})
         if progress is not None:
             progress(start + len(batch), len(wanted))
+    await poller.importer.settle()
     after = await round_hashes(poller)
     report.changed = sorted(name for name, seen in after.items() if before.get(name) != seen)
     report.vanished = sorted(before.keys() - after.keys())
@@ -150,6 +151,7 @@ async def retry_failed(poller: Poller, names: Sequence[str] | None, *, actor: st
                 report.failed.append((outcome.name, outcome.reason or ""))
             else:
                 report.imported.append(outcome.name)
+    await poller.importer.settle()
     report.waiting = sorted(set(chosen) - set(report.imported) - {name for name, _ in report.failed})
     await poller.ledger.load()
     return report

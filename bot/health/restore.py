@@ -357,6 +357,7 @@ async def rebuild(
                 progress(done, total)
         report.without_bytes += [f"{poller.server.name}/{name}" for name in without_bytes]
         await _import_archived(poller, report)
+    await pollers[0].importer.settle()
     report.rounds_after = await _count_rounds(database)
     report.seconds = time.monotonic() - began
     return report

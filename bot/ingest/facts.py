@@ -629,6 +629,8 @@ class FactWriter:
             known.id for known in changed.values() if known.row is not None and known.row.ended_at != known.ended_at
         }
         gone = {row[1] for row in before - after} | {row[1] for row in before if row[0] in moved}
+        # A new round may have got the id of one that vanished.
+        gone |= {row[1] for row in vanished.players}
         await self._write_names(connection, names, gone)
 
     async def _clear_players(self, connection: AsyncConnection, round_ids: Sequence[int]) -> set[tuple[int, int, str]]:
@@ -928,7 +930,8 @@ def _stored(row: Row[Any]) -> _Known:
             ended_at=row.ended_at,
             map_name=row.map_name,
             file_number=file_number,
-            stands_alone=aborted and file_number == 2,
+            # Only a file that stands alone is paired as a round 1 although it says round 2.
+            stands_alone=row.number == 1 and file_number == 2,
             time_limit=row.time_limit,
             next_time_limit=row.next_time_limit,
         ),

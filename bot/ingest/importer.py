@@ -6,11 +6,9 @@ change of the parser gives the same rows.
 
 from __future__ import annotations
 
-import gc
 import time
 import zlib
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -24,6 +22,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from bot.db.engine import Database, bulk_insert, chunks, upsert
 from bot.db.schema import file_contents, file_versions, processed_files, properties, rounds, servers
 from bot.ingest.archive import content_hash
+from bot.ingest.collector import collector_paused
 from bot.ingest.facts import FactWriter, NewRound, Server, SumKeeper, round_end
 from bot.ingest.lease import Lease
 from bot.ingest.rules import CountingRules
@@ -168,7 +167,7 @@ class Importer:
         Raises:
             LeaseLostError: another process took over; nothing was written.
         """
-        with _collector_paused():
+        with collector_paused():
             parsed = [self._parse(item) for item in incoming]
         self._settled = False
         try:
@@ -187,7 +186,7 @@ class Importer:
         self, connection: AsyncConnection, server: Server, parsed: Sequence[_Parsed], again: bool
     ) -> list[Outcome]:
         try:
-            with _collector_paused():
+            with collector_paused():
                 async with connection.begin_nested():
                     return await self._write(connection, server, parsed, again)
         except Exception as error:
@@ -433,21 +432,6 @@ class Importer:
 
             statement = update(processed_files).where(processed_files.c.id == bindparam("row_id"))
             await connection.execute(statement.values({name: bindparam(name) for name in _LEDGER_VALUES}), changed)
-
-
-@contextmanager
-def _collector_paused() -> Iterator[None]:
-    """Pause the search for garbage in cycles while a batch is made.
-
-    It makes hundreds of thousands of objects and no cycles: looking through them again and again takes a fifth longer.
-    """
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
 
 
 _LEDGER_VALUES = (

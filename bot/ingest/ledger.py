@@ -21,6 +21,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from bot.db.engine import Database, chunks, upsert
 from bot.db.schema import file_contents, processed_files, rounds
 from bot.ingest.archive import Archive, ArchiveError, content_hash
+from bot.ingest.collector import collector_paused
 from bot.ingest.facts import Server
 from bot.ingest.game_server import RemoteFile
 from bot.ingest.importer import RETRY_AFTER, Outcome
@@ -111,10 +112,11 @@ class Ledger:
             c.server_id == self.server.id
         )
         async with self.database.read() as connection:
-            self.memory = {
-                name: Known(state, size, mtime, next_try_at, gone_at is not None)
-                for name, state, size, mtime, next_try_at, gone_at in await connection.execute(query)
-            }
+            with collector_paused():
+                self.memory = {
+                    name: Known(state, size, mtime, next_try_at, gone_at is not None)
+                    for name, state, size, mtime, next_try_at, gone_at in await connection.execute(query)
+                }
 
     # ------------------------------------------------------------------ layer 1: memory
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import zlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -71,20 +72,24 @@ def test_a_sum_whose_parts_do_not_make_the_whole_is_refused() -> None:
 async def test_server_that_cannot_be_reached_leaves_its_last_known_numbers(house: Clinic) -> None:
     before = (await look(house)).census.listing.names
     (house.attic / min(before)).unlink()
+    gone = max(before)
+    (house.games / gone).unlink()
+    await house.poll()
     await house.server.stop()
     diagnosis = await look(house)
     listing = diagnosis.census.listing
     assert listing.stale
     assert listing.basis is Basis.LEDGER
-    assert listing.names == before
+    assert listing.names == before - {gone}
     assert listing.as_of == MORNING
     assert listing.error_code == "unreachable"
     finding = only(diagnosis, Kind.SERVER_UNREACHABLE)
     assert finding.severity is Severity.PROBLEM
     assert "the connection was refused" in finding.why
     assert finding.do == "python -m bot check-config --connect"
-    # Nothing is called gone by a server that could not be asked, and the archive's gap is seen all the same.
-    assert Kind.GONE_AT_SOURCE not in kinds(diagnosis)
+    # Nothing more is called gone by a server that could not be asked; the archive's gap is seen all the same.
+    assert only(diagnosis, Kind.GONE_AT_SOURCE).names == (gone,)
+    assert Kind.CHANGED_AT_SERVER not in kinds(diagnosis)
     assert only(diagnosis, Kind.ARCHIVE_MISSING).names == (min(before),)
     assert only(diagnosis, Kind.ARCHIVE_MISSING).severity is Severity.OK
 
@@ -148,6 +153,22 @@ async def test_file_whose_bytes_are_nowhere_is_a_problem(house: Clinic) -> None:
         assert report.from_server == [other]
         assert [problem for problem, _ in report.problems] == [name]
         assert only(await examine(poller), Kind.GONE_AT_SOURCE).severity is Severity.PROBLEM
+
+
+async def test_bytes_of_another_content_are_no_copy(house: Clinic) -> None:
+    from bot.db.schema import file_contents
+
+    name = names_of(house)[3]
+    (house.attic / name).unlink()
+    (house.games / name).unlink()
+    async with house.poller() as poller:
+        sha256 = (await take_census(poller)).ledger[name].sha256
+        other = update(file_contents).where(file_contents.c.sha256 == sha256).values(raw=zlib.compress(b"other"))
+        await execute(poller, other)
+        assert only(await examine(poller), Kind.ARCHIVE_MISSING).details == {name: "nowhere else"}
+        report = await restore_missing(poller, dry_run=False)
+        assert [problem for problem, _ in report.problems] == [name]
+        assert name not in house.archived()
 
 
 async def test_recent_files_that_are_missing_are_told_apart_from_old_ones(house: Clinic) -> None:
@@ -383,6 +404,20 @@ async def test_orphan_round_2_names_its_match_and_its_round_1(tmp_path: Path, fe
         diagnosis = await look(house)
         assert RoundFlag.NO_ROUND_1.value not in diagnosis.census.rounds[second].flags
         assert Kind.ORPHAN_ROUND_2 not in kinds(diagnosis)
+
+
+async def test_round_1_that_another_round_2_has_is_not_named_for_an_orphan(house: Clinic) -> None:
+    names = names_of(house)
+    second = next(name for name in names[2:] if name.endswith("-round-2.txt"))
+    third = f"{second[:15]}{'59' if second[15:17] != '59' else '58'}{second[17:]}"
+    assert third not in names
+    house.put(third, (house.games / second).read_bytes().replace(b"Practice", b"Nowhere."))
+    await house.poll()
+    orphans = [finding for finding in (await look(house)).findings if finding.kind is Kind.ORPHAN_ROUND_2]
+    assert [(finding.names, "is in any place" in finding.why) for finding in orphans] in (
+        [((third,), True)],
+        [((second,), True)],
+    )
 
 
 async def test_entries_that_cannot_be_fetched_are_told(house: Clinic) -> None:

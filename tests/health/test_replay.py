@@ -34,16 +34,17 @@ async def test_same_parser_changes_nothing(house: Clinic) -> None:
 
 
 async def test_rounds_that_come_out_other_than_before_are_named(house: Clinic) -> None:
-    name = names_of(house)[9]
+    name, by_hand = names_of(house)[9], names_of(house)[30]
     async with house.poller() as poller:
         numbers = await facts(poller.importer.database)
-        of_round = select(rounds.c.id).where(rounds.c.file_name == name).scalar_subquery()
+        of_rounds = select(rounds.c.id).where(rounds.c.file_name.in_([name, by_hand]))
         async with poller.importer.database.write() as connection:
-            # As an older parser left it.
-            await connection.execute(update(player_rounds).where(player_rounds.c.round_id == of_round).values(kills=99))
+            # One as an older parser left it, one that somebody changed.
+            wrong = update(player_rounds).where(player_rounds.c.round_id.in_(of_rounds))
+            await connection.execute(wrong.values(kills=99))
             await connection.execute(update(rounds).where(rounds.c.file_name == name).values(parser_version=0))
         report = await reparse(poller)
-        assert report.changed == [name]
+        assert report.changed == [name, by_hand]
         assert report.outcomes == {Result.UNCHANGED: 59, Result.REPLACED: 1}
         assert await facts(poller.importer.database) == numbers
 

@@ -12,12 +12,17 @@ from sqlalchemy import select, update
 
 from bot.db.engine import Database, DatabaseError
 from bot.db.schema import audit, metadata, players, processed_files, rounds, sessions
+from bot.health.diagnose import examine
+from bot.health.findings import Kind
+from bot.health.replay import reparse
 from bot.health.restore import DERIVED, rebuild, restore_missing
+from bot.health.timeline import file_history
 from bot.ingest.importer import Importer, Incoming, Result
 from bot.ingest.lease import LeaseLostError
 from bot.ingest.ledger import Ledger
 from bot.ingest.poll import Poller
 from bot.ingest.rules import CountingRules
+from bot.stats import rollups
 from tests.health.clinic import MORNING, Clinic, facts, held, ledger_rows
 
 
@@ -29,6 +34,12 @@ async def audit_rows(database: Database) -> list[tuple[str, str, str]]:
     async with database.read() as connection:
         query = select(audit.c.actor, audit.c.action, audit.c.target).order_by(audit.c.id)
         return [tuple(row) for row in await connection.execute(query)]
+
+
+async def everybody(database: Database) -> set[tuple[str, str, bool]]:
+    async with database.read() as connection:
+        query = select(players.c.key, players.c.name, players.c.is_bot)
+        return {(row.key, row.name, row.is_bot) for row in await connection.execute(query)}
 
 
 async def test_server_first_then_the_database(house: Clinic) -> None:
@@ -146,7 +157,7 @@ async def test_rebuild_gives_the_same_facts_after_a_backup(house: Clinic) -> Non
     late = names_of(house)[40]
     async with house.poller() as poller:
         database = poller.importer.database
-        numbers, rows = await facts(database), await ledger_rows(database)
+        numbers, rows, people = await facts(database), await ledger_rows(database), await everybody(database)
         await poller.ledger.load()
         await poller.ledger.ignore([by_hand], "by hand: a test")
         # Facts that no file ever said, and one that a hand took away.
@@ -158,6 +169,9 @@ async def test_rebuild_gives_the_same_facts_after_a_backup(house: Clinic) -> Non
         assert await facts(database) != numbers
         report = await rebuild([poller], actor="cli:anna")
         assert await facts(database) == numbers
+        assert await everybody(database) == people
+        async with database.read() as connection:
+            assert await rollups.is_current(connection)
         assert report.outcomes == {Result.IMPORTED: 60, Result.FAILED: 1}
         assert (report.rounds_before, report.rounds_after) == (60, 60)
         assert [name for name, _ in report.problems] == [f"main/{failed}"]
@@ -193,10 +207,6 @@ async def test_rebuild_takes_in_what_lies_in_the_archive(house: Clinic, few_roun
 
 
 async def test_rebuild_broken_off_is_taken_up_again(house: Clinic, monkeypatch: pytest.MonkeyPatch) -> None:
-    from bot.health.diagnose import examine
-    from bot.health.findings import Kind
-    from bot.health.replay import reparse
-
     async with house.poller() as poller:
         numbers = await facts(poller.importer.database)
 
@@ -250,8 +260,13 @@ async def test_on_either_database(database: Database, tmp_path: Path, few_rounds
     numbers = await facts(database)
     for name in files:
         (tmp_path / "attic" / name).unlink()
+    diagnosis = await examine(poller)
+    assert {finding.kind: finding.names for finding in diagnosis.findings}[Kind.ARCHIVE_MISSING] == tuple(sorted(files))
+    assert (await file_history(poller, min(files))).database == "ok"
     report = await restore_missing(poller, dry_run=False)
     assert report.from_database == sorted(files)
+    assert Kind.ARCHIVE_MISSING not in {finding.kind for finding in (await examine(poller)).findings}
+    assert (await reparse(poller)).changed == []
     assert {path.name: path.read_bytes() for path in (tmp_path / "attic").iterdir()} == files
     if not database.is_sqlite:
         with pytest.raises(DatabaseError, match="pg_dump --format=custom"):

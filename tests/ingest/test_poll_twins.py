@@ -80,7 +80,10 @@ async def test_of_two_names_for_the_same_bytes_the_earlier_stands_whichever_came
     row = (await world.ledger_rows())[TWIN]
     assert (row.state, row.reason) == ("ignored", f"the same bytes as {FIRST}")
     assert (await poller.poll(full=True)).fetched == 0
+    known = await content(world.database)
     assert await facts(world.database, "main") == await facts_at_once(world, {**FILES, TWIN: data})
+    # The same rounds again on another server: nobody was seen earlier or later than in these.
+    assert (await content(world.database))["players"] == known["players"]
 
 
 @pytest.mark.parametrize("restart", [False, True], ids=["same process", "restart between"])
