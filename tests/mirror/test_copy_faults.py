@@ -6,7 +6,7 @@ import asyncio
 import errno
 import os
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from structlog.testing import capture_logs
 
 from bot.db.engine import Database
 from bot.ingest.archive import content_hash
+from bot.mirror.copy import Copier
 from bot.mirror.mirrors import Mirrors
 from bot.mirror.report import Ended
 from bot.mirror.status import Health, status_of
@@ -114,37 +115,48 @@ async def test_one_destination_after_another_fails_and_the_others_finish(
     down_proxy.on(lambda _: True, Answer(503))
     hanging_proxy.on(lambda _: True, Hang())
     locked_proxy.on(lambda _: True, EXPIRED)
-    fill(monkeypatch, house.folder("full"))
-
     schedule = MirrorSchedule(every, 3600.0)
-    schedule.start()
-    try:
+    with monkeypatch.context() as disk:
+        fill(disk, house.folder("full"))
+        schedule.start()
         # The hanging one hangs meanwhile: the import does not notice.
         await house.take(THREE)
         schedule.wake()
-        while len(house.there("nas")) < 3 or (await house.states(good)) != dict.fromkeys(
-            (f"main/{name}" for name in THREE), "verified"
-        ):
-            await asyncio.sleep(0.02)
+
+        async def copied() -> bool:
+            states = await house.states(good)
+            return len(house.there("nas")) == 3 and list(states.values()) == ["verified"] * 3
+
+        await until(copied)
         for copier, code in ((down, "throttled"), (locked, "auth"), (full, "refused"), (hanging, "unavailable")):
-            while (condition := await copier.book.open()).failures == 0:
-                await asyncio.sleep(0.02)
+
+            async def failed(copier: Copier = copier) -> bool:
+                return (await copier.book.open()).failures > 0
+
+            await until(failed)
+            condition = await copier.book.open()
             assert condition.last_error_code == code, condition.last_error
             assert set((await house.states(copier)).values()) <= {"pending", "uploading"}
-    finally:
         await schedule.stop(grace=5.0)
     assert (await status_of(locked)).health is Health.AUTH
     assert (await status_of(good)).health is Health.OK
 
-    # All of them come back by themselves.
+    # After a restart, with everything mended, each gets what it missed.
     for proxy in (down_proxy, hanging_proxy, locked_proxy):
         proxy.heal()
-    monkeypatch.undo()
-    monkeypatch.setenv("TEST_KEY_ID", "S3RVER")
-    monkeypatch.setenv("TEST_SECRET", "S3RVER")
     house.clock.now += 3600
-    reports = await Mirrors([down, hanging, full], house.pollers).cycle()
-    assert [len(report.uploaded) for report in reports] == [3, 3, 3]
+    restarted = [
+        house.copier(copier.name, **copier.settings.model_dump(exclude={"name"}))
+        for copier in (down, hanging, locked, full)
+    ]
+    reports = await Mirrors(restarted, house.pollers).cycle()
+    assert [len(report.uploaded) for report in reports] == [3, 3, 3, 3]
+
+
+async def until(reached: Callable[[], Awaitable[bool]]) -> None:
+    """Wait for something in the database; the test's own time limit ends it."""
+    while not await reached():  # noqa: ASYNC110
+        await asyncio.sleep(0.02)
 
 
 def fill(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
