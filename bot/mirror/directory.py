@@ -381,7 +381,12 @@ class _NewFile:
                 os.utime(file, (mtime, mtime))
             os.fsync(file)
             if create:
-                self._link(folder)
+                try:
+                    self._link(folder)
+                except FileExistsError:
+                    if not stat.S_ISREG(os.stat(self._name, dir_fd=folder, follow_symlinks=False).st_mode):
+                        raise OSError(errno.ENOTDIR, "something that is no file has this name") from None
+                    raise
             else:
                 os.rename(self._temporary, self._name, src_dir_fd=folder, dst_dir_fd=folder)
             os.fsync(folder)  # type: ignore[arg-type]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+import functools
 import hashlib
 import re
 from collections.abc import AsyncGenerator, AsyncIterator
@@ -99,7 +100,7 @@ class S3Store(StoreBase):
         async with self._connecting:
             if self._client is None:
                 # Half a second of importing would stand in everybody's way on the loop.
-                aioboto3 = await asyncio.to_thread(require, "aioboto3", self.name)
+                await asyncio.to_thread(require, "aioboto3", self.name)
                 config = require("aiobotocore.config", self.name).AioConfig(
                     connect_timeout=min(10.0, self.settings.timeout),
                     read_timeout=self.settings.timeout,
@@ -112,10 +113,15 @@ class S3Store(StoreBase):
                     response_checksum_validation="when_required",
                     user_agent_extra="etlegacy-stats-bot",
                 )
-                session = aioboto3.Session(**self._login)
                 region = self.settings.region or (None if not self.settings.address else "us-east-1")
                 self._client = await self._resources.enter_async_context(
-                    session.client("s3", region_name=region, endpoint_url=self.settings.address or None, config=config)
+                    _session().client(
+                        "s3",
+                        region_name=region,
+                        endpoint_url=self.settings.address or None,
+                        config=config,
+                        **self._login,
+                    )
                 )
         return self._client
 
@@ -140,7 +146,8 @@ class S3Store(StoreBase):
     async def _probe(self) -> Capabilities:
         key = self._prefix + PROBE_KEY
         limits: dict[str, str] = {}
-        create_only = await self._probe_create_only(key, not await self._probe_read(key), limits)
+        info = await self._probe_read(key)
+        create_only = await self._probe_create_only(key, info is None, limits)
         # A listing of the one key shows that we may list, and that what was written is seen.
         listed = [info async for info in self._list(self._prefix + PROBE_KEY, "")]
         if [info.key for info in listed] != [PROBE_KEY]:
@@ -149,9 +156,7 @@ class S3Store(StoreBase):
                 f"{PROBE_KEY} was written and is not listed",
                 "If the store lists with a delay, it is tried again; else it cannot be mirrored to",
             )
-        info = await self._head(key)
-        if info is None:
-            raise self._unavailable("probing", None, f"{PROBE_KEY} was written and is not there")
+        info = info or await self._probe_written(key)
         etag_md5 = info.etag == md5_of(PROBE_BODY)
         if not etag_md5:
             limits["etag_md5"] = "this store's ETags are not MD5s (encrypted with KMS, or its own scheme)"
@@ -450,12 +455,21 @@ class S3Store(StoreBase):
         return Refused(failed, why, "Check the destination's settings against the store's documentation", reason=code)
 
 
+@functools.cache
+def _session() -> Any:
+    """Return the session that all destinations share: it holds the description of the service, and no login of theirs.
+
+    Reading that description takes most of the time that a client takes to make.
+    """
+    return require("aioboto3", "s3").Session()
+
+
 _UNREADABLE = "the answer cannot be read"
 
 
 def retry_after(text: str | None) -> float | None:
     """Return the seconds that a Retry-After header asks for, at most an hour; None where it is no number."""
-    if text is None or re.fullmatch(r"\s*\d{1,9}(\.\d+)?\s*", text) is None:
+    if text is None or re.fullmatch(r"\s*[0-9]{1,9}(\.[0-9]+)?\s*", text) is None:
         return None
     return min(float(text), 3600.0)
 

@@ -258,7 +258,7 @@ class ObjectStore(Protocol):
         """The destination's name in settings and messages."""
 
     async def probe(self) -> Capabilities:
-        """Find out what the store can do; costs two to four small requests and is kept for the life of this object.
+        """Find out what the store can do: three small requests, five the first time; kept for the life of this object.
 
         Raises:
             StoreAuth: the credentials may not read, list or write.
@@ -360,7 +360,7 @@ def from_metadata(metadata: Mapping[str, str]) -> tuple[str | None, float | None
     lower = {name.lower(): value for name, value in metadata.items()}
     sha256 = lower.get(SHA256_METADATA, "")
     mtime: float | None = None
-    if re.fullmatch(r"-?\d{1,12}(\.\d{1,12})?", lower.get(MTIME_METADATA, "")) is not None:
+    if re.fullmatch(r"-?[0-9]{1,12}(\.[0-9]{1,12})?", lower.get(MTIME_METADATA, "")) is not None:
         mtime = float(lower[MTIME_METADATA])
     return (sha256 if _SHA256.fullmatch(sha256) is not None else None), mtime
 
@@ -564,13 +564,13 @@ class StoreBase(ABC):
         """Raise BucketMissing where a missing object could also be a missing bucket, and is."""
         return
 
-    async def _probe_read(self, key: str) -> bool:
-        """Return whether the probe's object is there, after a look at whether it is as it was."""
+    async def _probe_read(self, key: str) -> ObjectInfo | None:
+        """Return the probe's object where it is there, after a look at whether it is as it was."""
         try:
             async with self._open(key) as reader:
                 found = b"".join([chunk async for chunk in reader])
         except NotFound:
-            return False
+            return None
         if found != PROBE_BODY:
             raise Refused(
                 f"{self.name}: the store cannot be trusted with copies",
@@ -578,7 +578,14 @@ class StoreBase(ABC):
                 "Look at the object; if something other than this bot wrote it, use another prefix",
                 reason="ProbeChanged",
             )
-        return True
+        return reader.info
+
+    async def _probe_written(self, key: str) -> ObjectInfo:
+        """Return what the store says about the probe's object, which was just written."""
+        found = await self._head(key)
+        if found is None:
+            raise self._unavailable("probing", None, f"{PROBE_KEY} was written and is not there")
+        return found
 
     async def _put(self, key: str, body: Body, sha256: str, mtime: float | None, *, create: bool) -> PutResult:
         check_key(key, self._prefix)

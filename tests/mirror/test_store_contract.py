@@ -23,8 +23,9 @@ from bot.mirror.errors import (
     SourceProblem,
     StoreError,
     TooLarge,
+    Unavailable,
 )
-from bot.mirror.store import Capabilities, CreateOnly, Proof
+from bot.mirror.store import Capabilities, CreateOnly, Proof, PutResult
 from tests.mirror.conftest import OVER_HTTP, Place, every_kind, keys, listed, put, sha256
 from tests.standins.objectstores import BUCKET
 
@@ -66,7 +67,7 @@ async def test_probe_is_idempotent_and_another_run_finds_the_same(place: Place) 
         place.proxy.requests.clear()
     assert await place.open().probe() == first
     if place.proxy is not None:
-        assert place.proxy.count() <= 4
+        assert place.proxy.count() == 3
         assert place.proxy.count(lambda request: request.method in {"PUT", "POST"}) == 1
         assert place.proxy.count(lambda request: request.method == "DELETE") == 0
 
@@ -115,12 +116,16 @@ async def test_the_same_object_again_is_no_transfer_and_another_is_not_overwritt
 async def test_of_many_at_once_one_creates_it(place: Place) -> None:
     store = place.open()
     await store.probe()
-    results = await asyncio.gather(*(put(store, "same.txt", ROUND) for _ in range(8)))
-    created = sum(result.created for result in results)
+    results = await asyncio.gather(*(put(store, "same.txt", ROUND) for _ in range(8)), return_exceptions=True)
+    created = sum(isinstance(result, PutResult) and result.created for result in results)
+    failed = [result for result in results if not isinstance(result, PutResult)]
     if (await store.probe()).create_only is CreateOnly.ATOMIC:
         assert created == 1
+        assert failed == []
     else:
-        assert created >= 1  # who looks first can be too late; with the same bytes nothing is lost
+        # Who looks first can be too late; with the same bytes nothing is lost. rclone itself fails at some of them.
+        assert created >= 1
+        assert all(isinstance(error, Unavailable) for error in failed)
     assert (await store.get("same.txt", limit=MIB)).data == ROUND
 
 

@@ -25,7 +25,7 @@ from parsers import FileKind, ParseError, is_stats_file_name, parse_file_name
 def test_a_stats_file_name_is_taken_apart(name: str, map_name: str, number: int, kind: FileKind) -> None:
     parsed = parse_file_name(name)
     assert (parsed.name, parsed.map_name, parsed.round_number, parsed.kind) == (name, map_name, number, kind)
-    assert parsed.stamp == datetime(2031, 3, 4, 20, 15)  # noqa: DTZ001 -- the name has no zone
+    assert parsed.stamp == datetime(2031, 3, 4, 20, 15)
     assert is_stats_file_name(name)
 
 

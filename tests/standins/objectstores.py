@@ -41,11 +41,14 @@ __all__ = [
     "LOGIN",
     "Answer",
     "Change",
+    "ChangeRequest",
     "CutRequest",
     "DropHeader",
     "FaultProxy",
     "Hang",
+    "Late",
     "Request",
+    "Stall",
     "Truncate",
     "account_sas",
     "azurite_server",
@@ -196,7 +199,7 @@ def rclone_server(folder: Path) -> Iterator[str]:
 
 @contextlib.contextmanager
 def s3rver_server(folder: Path) -> Iterator[str]:
-    """Run s3rver; ignores conditions, checks signatures, lists folder by folder instead of in the order of keys."""
+    """Run s3rver; ignores conditions, checks the key id only, lists folder by folder instead of in order."""
     program = npm_folder() / "s3rver" / "bin" / "s3rver.js"
     # Its page tokens are encrypted in a way that newer OpenSSLs have put aside.
     command = ["node", "--openssl-legacy-provider", str(program), "-d", str(folder / "s3rver"), "-a", "127.0.0.1"]
@@ -310,13 +313,34 @@ class Truncate:
 
 
 @dataclass(frozen=True, slots=True)
+class Stall:
+    """Send so many bytes of the answer, and then nothing more."""
+
+    after: int
+
+
+@dataclass(frozen=True, slots=True)
 class Change:
     """Change the body of an answer."""
 
     change: Callable[[bytes], bytes]
 
 
-Fault = Answer | Hang | CutRequest | DropHeader | Truncate | Change
+@dataclass(frozen=True, slots=True)
+class ChangeRequest:
+    """Change the body of a request, to another one of the same length."""
+
+    change: Callable[[bytes], bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Late:
+    """Pass the request on, and answer only so many seconds after the server has."""
+
+    seconds: float
+
+
+Fault = Answer | Hang | CutRequest | DropHeader | Truncate | Stall | Change | ChangeRequest | Late
 
 
 @dataclass(slots=True)
@@ -400,7 +424,7 @@ class FaultProxy:
             _break_off(incoming)
             return web.Response(status=500)
         if isinstance(fault, Answer):
-            await incoming.read()
+            await _whole(incoming)
             request.status = fault.status
             return web.Response(status=fault.status, body=fault.body, headers=fault.headers)
         if isinstance(fault, DropHeader):
@@ -410,7 +434,9 @@ class FaultProxy:
             query = re.sub(rf"&?{name}=\d+", "", query) + f"&{name}={self.page_size}"
         if self._google:
             path, headers = _to_s3(path, headers)
-        body = incoming.content if int(headers.get("content-length", "0")) else None
+        body: aiohttp.StreamReader | bytes | None = None
+        if int(headers.get("content-length", "0")):
+            body = fault.change(await _whole(incoming)) if isinstance(fault, ChangeRequest) else incoming.content
         async with self._client.request(
             incoming.method,
             URL(self.upstream + path + ("?" + query if query else ""), encoded=True),
@@ -420,6 +446,8 @@ class FaultProxy:
             allow_redirects=False,
         ) as answer:
             request.status = answer.status
+            if isinstance(fault, Late):
+                await asyncio.sleep(fault.seconds)
             return await self._answer(incoming, answer, fault)
 
     async def _answer(
@@ -434,16 +462,22 @@ class FaultProxy:
         response = web.StreamResponse(status=answer.status, headers=headers)
         await response.prepare(incoming)
         sent = 0
-        async for chunk in answer.content.iter_chunked(64 * 1024):
-            if isinstance(fault, Truncate) and sent + len(chunk) > fault.after:
+        content = answer.content
+        while chunk := await content.read(64 * 1024):
+            if isinstance(fault, Truncate | Stall) and sent + len(chunk) > fault.after:
                 await response.write(chunk[: fault.after - sent])
-                await asyncio.sleep(0.05)
+                await (asyncio.sleep(0.05) if isinstance(fault, Truncate) else self._hanging.wait())
                 _break_off(incoming)
                 return response
             sent += len(chunk)
             await response.write(chunk)
         await response.write_eof()
         return response
+
+
+async def _whole(incoming: web.BaseRequest) -> bytes:
+    # `read` of the request itself gives up after a megabyte.
+    return b"".join([chunk async for chunk in incoming.content.iter_any()])
 
 
 def _break_off(incoming: web.BaseRequest) -> None:

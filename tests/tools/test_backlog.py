@@ -15,7 +15,7 @@ from tools.simulate.backlog import moved_name, play_backlog, write_backlog
 from tools.simulate.hazards import Hazards
 from tools.simulate.truth import RoundKind
 
-LAST_NIGHT = datetime(2025, 11, 20, 23, 41, 17)  # noqa: DTZ001 - server local time has no zone
+LAST_NIGHT = datetime(2025, 11, 20, 23, 41, 17)
 
 app = typer.Typer()
 app.command()(main)
