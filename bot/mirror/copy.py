@@ -173,6 +173,10 @@ class Copier:
             capabilities = await self._store.probe()
             await self.book.note_capabilities(capabilities)
             self._probed = True
+            if self.settings.kind == "directory":
+                # Marked by now: from here on a folder without the mark is a disk that went away, also in this process.
+                await self._store.close()
+                self._store = self._open_store(self.settings, new=False)
         return self._store
 
     async def cycle(self, *, asked: bool = False, progress: Progress | None = None) -> CycleReport:
