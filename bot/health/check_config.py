@@ -108,7 +108,8 @@ def check_settings(env_file: Path, environment: Mapping[str, str]) -> tuple[list
 def _validated(env_file: Path) -> tuple[dict[str, str], Settings | None]:
     """Return what is wrong by variable (without values: they may be secret), and the settings where nothing is."""
     try:
-        return {}, Settings(_env_file=env_file)
+        settings = Settings(_env_file=env_file)
+        make_url(settings.database_url)
     except ValidationError as error:
         return {
             ".".join(str(part) for part in item["loc"]).upper() or "SSH_HOST": item["msg"].removeprefix("Value error, ")
@@ -116,6 +117,10 @@ def _validated(env_file: Path) -> tuple[dict[str, str], Settings | None]:
         }, None
     except UnicodeDecodeError:
         return {}, None
+    except (ArgumentError, ValueError):
+        # Its own message may quote the password: an unescaped / or @ puts that where the port should be.
+        return {"DATABASE_URL": "cannot be taken apart; write / @ : in the password as %2F %40 %3A"}, None
+    return {}, settings
 
 
 def _shown(name: str, raw: str, *, secret: bool) -> str:

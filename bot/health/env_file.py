@@ -75,17 +75,14 @@ def changed(text: str, values: Mapping[str, str | None]) -> str:
     """
     todo = dict(values)
     lines: list[str] = []
-    bindings = list(parse_stream(io.StringIO(text)))
-    # Where a name stands twice, the last one counts: that one is kept.
-    last = {binding.key.upper(): position for position, binding in enumerate(bindings) if binding.key is not None}
-    for position, binding in enumerate(bindings):
+    for binding in parse_stream(io.StringIO(text)):
         name = binding.key.upper() if binding.key is not None else None
         if name is None or name not in values:
             lines.append(binding.original.string)
             continue
         # The parser gives a variable the blank lines before it.
         blank = binding.original.string[: len(binding.original.string) - len(binding.original.string.lstrip())]
-        new = todo.pop(name, None) if position == last[name] else None
+        new = todo.pop(name, None)  # a name that stands twice keeps its first place
         lines.append(blank if new is None else f"{blank}{name}={quoted(new)}\n")
     result = "".join(lines)
     if result and not result.endswith("\n"):

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import io
+import os
 import re
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -18,7 +20,7 @@ from bot.cli.setup import machine_zone, zone_error
 from bot.config import Settings
 from bot.health import env_file
 from bot.health.check_config import Check, Verdict, check_places
-from tests.cli.test_health import PROJECT, Answer, bot
+from tests.cli.test_health import COMMANDS, PROJECT, Answer, bot
 from tests.health.clinic import PASSWORD, USER, Clinic, clinic, play
 
 TOKEN = "MTAwMDAwMDAwMDAwMDAwMDAwMA.Gcanary.canary-canary-canary-canary-canary"
@@ -104,6 +106,49 @@ async def test_with_questions(house: Clinic) -> None:
     assert f"[{house.server.host}]" in again.out
     assert written(house)["SSH_PASSWORD"] == PASSWORD
     assert written(house)["DISCORD_BOT_TOKEN"] == TOKEN
+
+
+async def test_password_is_not_shown_while_it_is_typed(house: Clinic) -> None:
+    ours, theirs = os.openpty()
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-c",
+        COMMANDS,
+        "setup",
+        *options(house, "--password"),
+        cwd=house.root,
+        env=bare(house, PYTHONPATH=str(PROJECT), DISCORD_BOT_TOKEN=TOKEN),
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        start_new_session=True,
+    )
+    os.close(theirs)
+    os.set_blocking(ours, False)
+    seen = b""
+    # The blank after each question is written once the echo is off, and what was typed before that is thrown away.
+    answers = [(b"Password: ", PASSWORD), (b"(Enter keeps the one that is set): ", ""), (b"same? [y/N]: ", "y")]
+    try:
+        async with asyncio.timeout(60):
+            while process.returncode is None:
+                await asyncio.sleep(0.02)
+                try:
+                    seen += os.read(ours, 65536)
+                except BlockingIOError:
+                    pass
+                except OSError:  # the other end is closed
+                    break
+                if answers and answers[0][0] in seen:
+                    os.write(ours, answers.pop(0)[1].encode() + b"\n")
+    finally:
+        if process.returncode is None and answers:
+            process.kill()
+    assert await process.wait() == 0, seen
+    os.close(ours)
+    assert answers == []
+    assert PASSWORD.encode() not in seen
+    assert TOKEN.encode() not in seen
+    assert written(house)["SSH_PASSWORD"] == PASSWORD
 
 
 async def test_key_instead_of_the_password(house: Clinic) -> None:
@@ -248,6 +293,7 @@ FILLER_MAPS=
 SSH_USER='it\\'s #1'
 """
     )
+    assert env_file.changed("A=1\nB=1\nA=2\n", {"A": "3"}) == "A=3\nB=1\n"
     assert env_file.changed("A=1", {"B": "2"}) == "A=1\nB=2\n"
     assert env_file.changed("", {"B": None}) == ""
 
@@ -360,6 +406,12 @@ async def test_check_says_what_is_wrong_and_what_to_do(house: Clinic) -> None:
     shown = await check(house)
     assert shown.code == 3
     assert "WRONG  SSH_PORT" in shown.out
+    for url in (f"postgresql://anna:{PASSWORD}@host:port/db", f"postgresql://anna:{PASSWORD}/db"):
+        (house.root / ".env").write_text(f"DATABASE_URL={url}\n")
+        refused = await check(house, "--json")  # which sees that the password is not in it
+        assert refused.code == 3
+        assert finding(refused, "DATABASE_URL")["value"] in ("***", "")
+    (house.root / ".env").write_text(f"SSH_HOST=et.example.org\nDISCORD_BOT_TOKEN={TOKEN}\n")
     whole = await check(house, "--json", SSH_PORT="22", SERVER_TIMEZONE="UTC", DATABASE_URL="sqlite:///x.db")
     assert "SSH_HOST, SSH_USER and REMOTE_STATS_PATH together" in whole.out
 

@@ -96,6 +96,20 @@ async def test_a_file_that_stands_still_without_its_last_end_of_line_waits_and_t
     assert (await poller.poll()).fetched == 0
 
 
+async def test_a_file_without_its_last_end_of_line_waits_also_when_a_newer_one_is_there(world: World) -> None:
+    older = sorted(FILES)[-2]
+    assert written_at(NEWEST) - written_at(older) > 60
+    world.put({**FILES, older: FILES[older][:-30]})
+    world.clock.now = written_at(older) + GIVEN_UP_AFTER - 1
+    poller = await world.poller()
+    report = await poller.poll()
+    assert (report.growing, report.problems) == ([older], [])
+    assert older not in world.archived()
+    world.put(FILES)
+    assert (await poller.poll()).new_rounds == [older]
+    assert (await content(world.database))["versions"] == []
+
+
 @pytest.mark.parametrize("only", [True, False], ids=["the only file", "the newest file"])
 async def test_an_old_file_without_its_last_end_of_line_is_taken_at_once(world: World, only: bool) -> None:
     data = FILES[NEWEST].rstrip(b"\r\n")
