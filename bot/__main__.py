@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from bot.cli import answers, demo, health, run, setup
+from bot.cli import answers, demo, health, mirror, run, setup
 
 app = typer.Typer(
     name="python -m bot",
@@ -16,6 +16,7 @@ app = typer.Typer(
 run.register(app)
 answers.register(app)
 health.register(app)
+mirror.register(app)
 setup.register(app)
 demo.register(app)
 

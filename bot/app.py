@@ -18,22 +18,33 @@ from bot.ingest.lease import Lease
 from bot.ingest.ledger import Ledger
 from bot.ingest.poll import Poller
 from bot.ingest.rules import CountingRules
+from bot.mirror.copy import Copier
+from bot.mirror.mirrors import Mirrors
+from bot.mirror.settings import destinations_of
 from bot.stats import rollups
 
 log = structlog.get_logger()
 
 
 class App:
-    """The running parts: database, importer, and a poller for each game server.
+    """The running parts: database, importer, a poller for each game server and a copier for each destination.
 
     Use `opened`, which starts them in the right order and closes them in the reverse one.
     """
 
-    def __init__(self, settings: Settings, database: Database, importer: Importer, pollers: Sequence[Poller]) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        database: Database,
+        importer: Importer,
+        pollers: Sequence[Poller],
+    ) -> None:
         self.settings = settings
         self.database = database
         self.importer = importer
         self.pollers = {poller.server.name: poller for poller in pollers}
+        # Copies are made of the files of every server; a poller for one that is not set up may join them.
+        self.mirrors = Mirrors((), dict(self.pollers))
 
 
 def counting_rules(settings: Settings) -> CountingRules:
@@ -49,13 +60,15 @@ def counting_rules(settings: Settings) -> CountingRules:
 async def opened(settings: Settings, *, clock: Callable[[], float] = time.time) -> AsyncIterator[App]:
     """Open the database (made or brought up to date where needed) and make the pollers; close all at the end.
 
-    The pollers are not started: `Poller.start` brings the archive in, and is the caller's.
+    The pollers are not started: `Poller.start` brings the archive in, and is the caller's. Nothing is sent to a
+    destination before it is used.
 
     Raises:
         DatabaseError: the database cannot be used; the message says why and what to do.
-        ConfigError: the TOML file of game servers is wrong.
+        ConfigError: the TOML file of game servers and destinations is wrong.
     """
     configured = settings.servers()
+    destinations = destinations_of(settings)
     async with AsyncExitStack() as stack:
         database = Database(settings.database_url)
         stack.push_async_callback(database.close)
@@ -80,7 +93,16 @@ async def opened(settings: Settings, *, clock: Callable[[], float] = time.time) 
             )
             stack.push_async_callback(poller.close)
             pollers.append(poller)
-        yield App(settings, database, importer, pollers)
+        app = App(settings, database, importer, pollers)
+        copiers = []
+        for destination in destinations:
+            lease = Lease(database, f"mirror:{destination.name}", clock)
+            copier = Copier(destination, database, app.mirrors.pollers, lease=lease, clock=clock)
+            await copier.book.open()
+            stack.push_async_callback(copier.close)
+            copiers.append(copier)
+        app.mirrors = Mirrors(copiers, app.mirrors.pollers)
+        yield app
 
 
 async def archive_poller(app: App, name: str) -> Poller:

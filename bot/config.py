@@ -155,8 +155,11 @@ class Settings(BaseSettings):
     ] = ()
     config_file: Annotated[
         OptionalPath,
-        Field(description="TOML file with further game servers"),
+        Field(description="TOML file with further game servers, and with the destinations of copies"),
     ] = None
+    mirror_interval: Annotated[
+        int, Field(ge=10, le=86400, description="seconds between two comparisons of a destination with what is here")
+    ] = 900
     log_level: Annotated[Literal["debug", "info", "warning", "error"], Field(description="how much is logged")] = "info"
     log_format: Annotated[Literal["console", "json"], Field(description="console for people, json for collectors")] = (
         "console"
@@ -219,21 +222,28 @@ class Settings(BaseSettings):
         if self.config_file is not None:
             with contextlib.suppress(ConfigError):  # said where the servers are needed
                 texts += [s.password.get_secret_value() for s in self.servers() if s.password is not None]
+            with contextlib.suppress(ConfigError):
+                variables = [
+                    str(value)
+                    for table in self.destination_tables()
+                    for name, value in table.items()
+                    if name.endswith("_env")
+                ]
+                texts += [secret for name in variables if (secret := os.environ.get(name, "").strip())]
         return texts
 
+    def destination_tables(self) -> list[dict[str, Any]]:
+        """Return the `[[destinations]]` of the TOML file as they stand there; `bot.mirror.settings` reads them.
+
+        Raises:
+            ConfigError: the TOML file is missing or unreadable.
+        """
+        return (
+            [] if self.config_file is None else _tables(_document(self.config_file), "destinations", self.config_file)
+        )
+
     def _servers_of_file(self, path: Path) -> list[GameServerSettings]:
-        try:
-            document = tomllib.loads(path.read_text(encoding="utf-8"))
-        except FileNotFoundError as error:
-            raise ConfigError(f"CONFIG_FILE: there is no {path}; create it or leave CONFIG_FILE empty") from error
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-            raise ConfigError(f"{path}: cannot be read as TOML: {error}") from error
-        unknown = sorted(set(document) - {"servers"})
-        if unknown:
-            raise ConfigError(f"{path}: unknown section {', '.join(unknown)}; known: [[servers]]")
-        tables = document.get("servers", [])
-        if not isinstance(tables, list):
-            raise ConfigError(f"{path}: write each game server as [[servers]], with two brackets")
+        tables = _tables(_document(path), "servers", path)
         servers = []
         for position, table in enumerate(tables, 1):
             values: dict[str, Any] = dict(table)
@@ -246,6 +256,31 @@ class Settings(BaseSettings):
             except ValidationError as error:
                 raise ConfigError(f"{path}: [[servers]] number {position}: {explain(error)}") from error
         return servers
+
+
+_SECTIONS = {"servers": "game server", "destinations": "destination"}
+"""What the TOML file may hold, with the word for one of each."""
+
+
+def _document(path: Path) -> dict[str, Any]:
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ConfigError(f"CONFIG_FILE: there is no {path}; create it or leave CONFIG_FILE empty") from error
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"{path}: cannot be read as TOML: {error}") from error
+    unknown = sorted(set(document) - set(_SECTIONS))
+    if unknown:
+        known = ", ".join(f"[[{section}]]" for section in _SECTIONS)
+        raise ConfigError(f"{path}: unknown section {', '.join(unknown)}; known: {known}")
+    return document
+
+
+def _tables(document: dict[str, Any], section: str, path: Path) -> list[dict[str, Any]]:
+    tables = document.get(section, [])
+    if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
+        raise ConfigError(f"{path}: write each {_SECTIONS[section]} as [[{section}]], with two brackets")
+    return tables
 
 
 def explain(error: ValidationError) -> str:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
@@ -17,6 +18,8 @@ from bot.ingest.archive import ArchiveError
 from bot.ingest.game_server import GameServerError
 from bot.ingest.lease import LeaseLostError
 from bot.ingest.poll import Poller, PollReport
+from bot.mirror.copy import Copier
+from bot.mirror.report import CycleReport, Ended
 
 log = structlog.get_logger()
 
@@ -123,6 +126,70 @@ def _explained(error: Exception) -> tuple[str, bool]:
         return f"the database does not take what was polled: {reason}; look at its disk and its load", True
     expected = isinstance(error, (GameServerError, ArchiveError, LeaseLostError, DatabaseError, OSError))
     return str(error) or type(error).__name__, expected
+
+
+AFTER_OUR_ERROR = 60.0
+"""Seconds before copying goes on that ended with an error on our side: the database, the archive, or a mistake."""
+
+
+class MirrorSchedule:
+    """Serves each destination in a task of its own, so that one that hangs holds nobody back, least of all a poll.
+
+    Args:
+        copiers: one for each destination.
+        interval: seconds between two listings of a destination.
+    """
+
+    def __init__(self, copiers: Iterable[Copier], interval: float) -> None:
+        self.copiers = list(copiers)
+        self.interval = interval
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def start(self) -> None:
+        """Start: each destination is compared at once, then every `interval`, and sends new files when woken."""
+        self._tasks = [asyncio.create_task(self._serve(copier)) for copier in self.copiers]
+
+    def wake(self, _report: PollReport | None = None) -> None:
+        """Say that there may be new files. Never waits."""
+        for copier in self.copiers:
+            copier.wake()
+
+    async def stop(self, grace: float = 10.0) -> None:
+        """Let what is being sent be sent, at most `grace` seconds; what is not stays queued in the database."""
+        for copier in self.copiers:
+            copier.end()
+            copier.wake()
+        if self._tasks:
+            _, late = await asyncio.wait(self._tasks, timeout=grace)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
+
+    async def _serve(self, copier: Copier) -> None:
+        compare_at = time.monotonic()
+        while not copier.ending:
+            try:
+                if time.monotonic() >= compare_at:
+                    report: CycleReport = await copier.cycle()
+                    compare_at = time.monotonic() + self.interval * random.uniform(0.9, 1.0)
+                else:
+                    report = await copier.drain()
+                wait = compare_at - time.monotonic()
+                retry_in = await copier.retry_in()
+                if retry_in is not None and report.ended is not Ended.PAUSED:
+                    wait = min(wait, retry_in + 0.5)
+                    if report.ended in (Ended.FAILED, Ended.WAITING):
+                        # What failed is over only when a listing says so.
+                        compare_at = min(compare_at, time.monotonic() + retry_in)
+            except Exception as error:
+                message, expected = _explained(error)
+                if expected:
+                    log.warning(message, destination=copier.name)
+                else:
+                    log.exception("copying failed", destination=copier.name)
+                wait = AFTER_OUR_ERROR
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(copier.woken.wait(), max(wait, 0.05))
 
 
 def _now() -> object:

@@ -33,6 +33,7 @@ class ExitCode(IntEnum):
     SERVER = 4  # a game server cannot be reached or let us not in
     DATABASE = 5  # the database cannot be used
     ARCHIVE = 6  # the archive cannot be read or written
+    DESTINATION = 7  # a destination of copies cannot be reached or let us not in
     INTERRUPTED = 130  # Ctrl-C
 
 
@@ -96,6 +97,10 @@ def run(main: Callable[[], Coroutine[Any, Any, T]]) -> T:
 
         if isinstance(error, GameServerError):
             fail(str(error), ExitCode.SERVER)
+        from bot.mirror.errors import StoreError
+
+        if isinstance(error, StoreError):
+            fail(str(error), ExitCode.DESTINATION)
         raise
 
 

@@ -48,7 +48,7 @@ async def serve(settings: Settings) -> None:
     import structlog
 
     from bot.app import opened
-    from bot.schedule import PollSchedule
+    from bot.schedule import MirrorSchedule, PollSchedule
 
     log = structlog.get_logger()
     stop = asyncio.Event()
@@ -69,12 +69,20 @@ async def serve(settings: Settings) -> None:
                     adopted=archived.adopted,
                     mended=archived.mended,
                 )
-        schedule = PollSchedule(pollers, settings.ssh_check_interval)
+        copying = MirrorSchedule(app.mirrors.copiers.values(), settings.mirror_interval)
+        schedule = PollSchedule(pollers, settings.ssh_check_interval, copying.wake)
+        copying.start()
         schedule.start()
-        log.info("running", servers=[poller.server.name for poller in pollers], every=settings.ssh_check_interval)
+        log.info(
+            "running",
+            servers=[poller.server.name for poller in pollers],
+            every=settings.ssh_check_interval,
+            destinations=list(app.mirrors.copiers),
+        )
         await stop.wait()
         log.info("stopping")
         await schedule.stop()
+        await copying.stop()
     log.info("stopped")
 
 
@@ -94,16 +102,17 @@ def sync(
     settings = load()
     if dry_run and not restore:
         fail("--dry-run goes with --restore", ExitCode.USAGE)
-    reports, problems = run(lambda: _sync(settings, server, restore=restore, dry_run=dry_run, quiet=as_json))
+    reports, copies, problems = run(lambda: _sync(settings, server, restore=restore, dry_run=dry_run, quiet=as_json))
     if as_json:
-        print_json({"servers": reports})
+        print_json({"servers": reports, "destinations": copies})
     raise typer.Exit(ExitCode.PROBLEM if problems else ExitCode.OK)
 
 
 async def _sync(
     settings: Settings, wanted: str | None, *, restore: bool, dry_run: bool, quiet: bool
-) -> tuple[list[dict[str, Any]], bool]:
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]], bool]:
     from bot.app import opened
+    from bot.cli.mirror import cycle_record
     from bot.ingest.game_server import GameServerError
 
     reports: list[dict[str, Any]] = []
@@ -128,12 +137,19 @@ async def _sync(
             reports.append(record)
             if not quiet:
                 _print_report(record)
+        # What came in goes on to every destination before this ends; one that does not work is said, and waits.
+        sent = [] if restore else await app.mirrors.drain()
+        for copied in sent:
+            problems = problems or copied.wrong
+            if not quiet:
+                typer.echo(f"{copied.destination}: {copied.summary}")
+        copies = [cycle_record(copied) for copied in sent]
         if failure is not None and not quiet:
             raise failure
         if failure is not None:
-            print_json({"servers": reports})
+            print_json({"servers": reports, "destinations": copies})
             raise typer.Exit(ExitCode.SERVER)
-    return reports, problems
+    return reports, copies, problems
 
 
 async def _restore(poller: Poller, *, dry_run: bool) -> dict[str, Any]:

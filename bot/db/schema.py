@@ -7,6 +7,9 @@ get wrong. Durations are seconds. Counts that a file's layout does not have are 
 once per SHA-256, so that every fact can be computed again without archive or network. All other tables about play
 (`sessions`, `matches`, `rounds`, `player_rounds`, `player_weapons`, `players`, `player_names`, `awards`,
 `award_opponents`) are derived from those two.
+
+`destinations` and `mirror_objects` say what the ledger believes of the copies in object stores: one row for each
+destination, and one for each file at each of them.
 """
 
 from __future__ import annotations
@@ -431,4 +434,62 @@ leases = Table(
         "token", BigInteger, nullable=False, comment="grows with every new holder; a write with an older one is refused"
     ),
     Column("expires_at", BigInteger, nullable=False),
+)
+
+destinations = Table(
+    "destinations",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("name", Text, nullable=False, unique=True),
+    Column("kind", Text, nullable=False),
+    Column("enabled_at", BigInteger, nullable=False, comment="since when files go there; older ones are backfill"),
+    Column("paused_at", BigInteger, comment="NULL: not paused"),
+    Column("capabilities", Text, comment="JSON, what the probe found out; NULL: nothing was ever copied there"),
+    Column("last_ok_at", BigInteger, comment="when it last did what it was asked"),
+    Column("last_listing_at", BigInteger, comment="when a listing last came to its end"),
+    Column("listed_objects", BigInteger, comment="objects in that listing"),
+    Column("listed_bytes", BigInteger),
+    Column("foreign_objects", BigInteger, comment="objects in that listing that are no copies of ours"),
+    Column("last_error", Text),
+    Column("last_error_code", Text),
+    Column("last_error_at", BigInteger),
+    Column("failures", Integer, nullable=False, default=0, comment="in a row; 0: it works"),
+    Column("failing_since", BigInteger, comment="the first of them: one incident has one beginning"),
+    Column("next_try_at", BigInteger, comment="nothing is sent before, unless a person asks"),
+    Column("rate", Float, comment="files a second, weighted towards the latest; NULL: never measured"),
+    Column("rate_spread", Float, comment="how far the samples lie from it"),
+    Column("rate_samples", Integer, nullable=False, default=0),
+)
+
+OBJECT_STATES = ("pending", "uploading", "present", "verified", "missing", "differs", "failed", "excluded")
+
+mirror_objects = Table(
+    "mirror_objects",
+    metadata,
+    Column("destination_id", ForeignKey("destinations.id"), primary_key=True),
+    Column("server_id", ForeignKey("servers.id"), primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("key", Text, nullable=False, comment="below the destination's prefix"),
+    Column("sha256", Text, nullable=False, comment="of the content that is to be there"),
+    Column("size", BigInteger, nullable=False, comment="bytes"),
+    Column("state", Text, nullable=False),
+    Column("reason", Text, comment="why it is in this state, for a person"),
+    Column("error_code", Text),
+    Column("tries", Integer, nullable=False, default=0, comment="uploads that failed in a row"),
+    Column("next_try_at", BigInteger),
+    Column("queued_at", BigInteger, nullable=False),
+    Column("uploaded_at", BigInteger, comment="NULL: it was there before we looked, or is not there"),
+    Column("listed_at", BigInteger, comment="first listing that showed it; every one since has, or see missing_since"),
+    Column("verified_at", BigInteger, comment="when a hash was last compared"),
+    Column("etag", Text, comment="the store's mark of that content"),
+    Column("proof", Text, comment="what speaks for the store having these bytes: sent, metadata, etag or read"),
+    Column("missing_since", BigInteger, comment="first listing that did not show it"),
+    CheckConstraint(
+        "state IN ('pending', 'uploading', 'present', 'verified', 'missing', 'differs', 'failed', 'excluded')",
+        name="state",
+    ),
+    Index("ix_mirror_objects_server_id_name", "server_id", "name"),
+    # The queue of one destination, newest files first, and the counts of its states.
+    Index("ix_mirror_objects_queue", "destination_id", "state", "name"),
+    sqlite_with_rowid=False,
 )

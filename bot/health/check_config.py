@@ -151,6 +151,14 @@ async def check_places(settings: Settings, environment: Mapping[str, str]) -> li
     except ConfigError as error:
         servers = []
         checks.append(_wrong(Area.SETTING, "CONFIG_FILE", str(settings.config_file), str(error), "Mend the TOML file"))
+    else:
+        from bot.mirror.settings import destinations_of
+
+        try:
+            destinations_of(settings)
+        except ConfigError as error:
+            finding = str(error)
+            checks.append(_wrong(Area.SETTING, "CONFIG_FILE", str(settings.config_file), finding, "Mend the TOML file"))
     if not servers:
         checks.append(
             Check(

@@ -131,6 +131,24 @@ _EXAMPLE_HEAD = """\
 #   key_path = "/home/bot/.ssh/id_ed25519"
 #   password_env = "SECOND_PASSWORD"   # the variable that holds the password, where there is no key
 #   time_zone = "Europe/Berlin"
+#
+# and each place that copies of the files go to like one of these (secrets stay in the environment):
+#
+#   [[destinations]]
+#   name = "nas"
+#   kind = "directory"                 # or s3, b2, gcs, azure
+#   path = "/mnt/nas/etlegacy"
+#
+#   [[destinations]]
+#   name = "b2"
+#   kind = "b2"
+#   bucket = "our-rounds"
+#   prefix = "etlegacy"
+#   region = "us-west-004"
+#   access_key_env = "B2_KEY_ID"
+#   secret_key_env = "B2_KEY"
+#   on_differs = "keep"                # or replace, newer: both keep the replaced copy beside it
+#   exclude = { awards = "*-awards.txt" }
 """
 
 

@@ -141,7 +141,7 @@ async def test_a_database_is_copied_beside_itself_before_it_is_upgraded(
         async with database.write() as connection:
             await connection.execute(text("INSERT INTO servers (name, time_zone, created_at) VALUES ('a', 'UTC', 1)"))
         # The next version of the program, whose migration has nothing to do.
-        monkeypatch.setattr(migrate, "SCHEMA_REVISION", "0002")
+        monkeypatch.setattr(migrate, "SCHEMA_REVISION", "0003")
         await migrate.upgrade(database)
     finally:
         await database.close()
