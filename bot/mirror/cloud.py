@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
 import re
 from collections.abc import AsyncGenerator, AsyncIterator
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from bot.mirror.base import (
+    StoreBase,
+    Written,
+    finish_anyway,
+)
 from bot.mirror.bodies import md5_of
 from bot.mirror.destinations import DestinationSettings, require
 from bot.mirror.errors import (
@@ -29,20 +33,15 @@ from bot.mirror.errors import (
     cleaned,
 )
 from bot.mirror.store import (
-    PROBE_BODY,
     PROBE_KEY,
     Capabilities,
-    CreateOnly,
     KeyOrder,
     ListingGuard,
     ObjectInfo,
     ObjectReader,
-    StoreBase,
-    Written,
     behind,
     from_metadata,
-    metadata_of,
-    plain_md5,
+    plain_etag,
 )
 
 if TYPE_CHECKING:
@@ -54,9 +53,6 @@ T = TypeVar("T")
 _CHUNK = 256 * 1024
 _BATCH = 100
 _PARTS_AT_ONCE = 2
-_BUCKET_SEEN_FOR = 60.0
-
-_PROBE_METADATA = metadata_of(hashlib.sha256(PROBE_BODY).hexdigest(), 0.0)
 
 _STATUS = re.compile(r"status code: (\d{3})")
 _CODE = re.compile(r"<Code>(\w{1,60})</Code>")
@@ -86,7 +82,6 @@ class CloudStore(StoreBase):
         if settings.kind == "azure":
             self._order = KeyOrder.EITHER
         self._native: NativeStore | None = None
-        self._bucket_seen = float("-inf")
 
     def _connected(self) -> NativeStore:
         if self._native is None:
@@ -111,9 +106,6 @@ class CloudStore(StoreBase):
     async def _close(self) -> None:
         self._native = None
 
-    def _seen(self) -> None:
-        self._bucket_seen = asyncio.get_running_loop().time()
-
     # -- what the store can do
 
     async def _probe(self) -> Capabilities:
@@ -127,12 +119,7 @@ class CloudStore(StoreBase):
         create_only = await self._probe_create_only(key, info is None, limits)
         info = info or await self._probe_written(key)
         await self._probe_listing(key)
-        etag_md5 = info.etag == md5_of(PROBE_BODY)
-        if not etag_md5:
-            limits["etag_md5"] = "this store's ETags are not MD5s"
-        metadata = info.sha256 == _PROBE_METADATA["sha256"]
-        if not metadata:
-            limits["metadata"] = "this store does not give back what was stored beside an object"
+        metadata, etag_md5 = self._probe_compared(info, limits)
         return Capabilities(
             create_only,
             create_only_parts=False,
@@ -155,21 +142,6 @@ class CloudStore(StoreBase):
                 "If the store lists with a delay, it is tried again; else it cannot be mirrored to",
             )
 
-    async def _probe_create_only(self, key: str, absent: bool, limits: dict[str, str]) -> CreateOnly:
-        """Write the probe's object conditionally, twice where it is new: always the same bytes."""
-        try:
-            for _ in range(2 if absent else 1):
-                await self._write_whole(key, PROBE_BODY, _PROBE_METADATA, create=True)
-        except Exists:
-            return CreateOnly.ATOMIC
-        except Unsupported:
-            limits["create_only"] = "this store refuses conditional writes: we look first"
-            if absent:
-                await self._write_whole(key, PROBE_BODY, _PROBE_METADATA, create=False)
-            return CreateOnly.REFUSED
-        limits["create_only"] = "this store takes conditional writes and ignores the condition: we look first"
-        return CreateOnly.IGNORED
-
     # -- writing
 
     async def _write_whole(self, key: str, data: bytes, metadata: dict[str, str], *, create: bool) -> Written:
@@ -188,51 +160,59 @@ class CloudStore(StoreBase):
             key,
         )
         self._seen()
-        return Written(_etag(answer["e_tag"]), md5_of(data))
+        return Written(plain_etag(answer["e_tag"]), md5_of(data))
 
     async def _write_parts(
         self, key: str, parts: AsyncGenerator[bytes, None], metadata: dict[str, str], *, create: bool
     ) -> Written:
         import obstore
 
-        failure: list[BaseException] = []
+        failure: list[Exception] = []
+        given_up = asyncio.Event()
 
         async def watched() -> AsyncGenerator[bytes, None]:
-            # An error in here makes obstore give the upload up; it says what happened in words of its own.
+            # An error in here is what makes obstore give the upload up, parts and all; it has no other way to say so.
             try:
-                async for part in parts:
+                while (part := await _unless(given_up, parts)) is not None:
                     yield part
                 if create and await self._head(key) is not None:
                     raise Exists(
                         f"{self.name}: {self._short(key)} was not stored", "it has come up meanwhile", "It is compared"
                     )
-            except BaseException as error:
+            except Exception as error:
                 failure.append(error)
                 raise
 
-        size = self.settings.part_size
+        async def send() -> str | None:
+            # No deadline for the whole of it: each part has its own, in the client.
+            answer = await obstore.put_async(
+                self._connected(),
+                key,
+                watched(),
+                attributes=metadata,
+                use_multipart=True,
+                chunk_size=self.settings.part_size,
+                max_concurrency=_PARTS_AT_ONCE,
+            )
+            return plain_etag(answer["e_tag"])
+
         async with self._slots:
+            sending = asyncio.ensure_future(send())
             try:
-                # No deadline for the whole of it: each part has its own, in the client.
-                answer = await obstore.put_async(
-                    self._connected(),
-                    key,
-                    watched(),
-                    attributes=metadata,
-                    use_multipart=True,
-                    chunk_size=size,
-                    max_concurrency=_PARTS_AT_ONCE,
-                )
+                etag = await asyncio.shield(sending)
+            except asyncio.CancelledError:
+                given_up.set()
+                await finish_anyway(_settled(sending))
+                raise
             except Exception as error:
-                for cause in failure:
-                    if isinstance(cause, Exception):
-                        raise cause from None
+                if failure:
+                    raise failure[0] from None
                 meaning = self._error(error, "storing", key)
                 if meaning is None:
                     raise
                 raise meaning from None
         self._seen()
-        return Written(_etag(answer["e_tag"]))
+        return Written(etag)
 
     # -- reading
 
@@ -248,10 +228,7 @@ class CloudStore(StoreBase):
         self._seen()
         return self._info(found.meta, found.attributes)
 
-    async def _assert_bucket(self) -> None:
-        # A HEAD's 404 has no body: a missing bucket looks like a missing object.
-        if asyncio.get_running_loop().time() - self._bucket_seen < _BUCKET_SEEN_FOR:
-            return
+    async def _look_at_bucket(self) -> None:
         stream = self._stream(self._prefix, "")
         await self._call(lambda: _next(stream, ()), "listing")
         self._seen()
@@ -271,14 +248,13 @@ class CloudStore(StoreBase):
 
     def _info(self, meta: ObjectMeta, attributes: Attributes | None = None) -> ObjectInfo:
         sha256, mtime = from_metadata({str(name): value for name, value in (attributes or {}).items()})
-        etag = _etag(meta["e_tag"])
-        known = self._capabilities is not None and self._capabilities.etag_md5
+        etag = plain_etag(meta["e_tag"])
         return ObjectInfo(
             self._short(str(meta["path"])),
             int(meta["size"]),
             meta["last_modified"],
             etag,
-            plain_md5(etag) if known else None,
+            self._md5(etag),
             sha256,
             mtime,
         )
@@ -402,13 +378,34 @@ def _credentials(settings: DestinationSettings) -> tuple[dict[str, Any], tuple[s
     return config, tuple(secrets)
 
 
+async def _unless(given_up: asyncio.Event, parts: AsyncGenerator[bytes, None]) -> bytes | None:
+    """Return the next part, or None at the end; stop waiting for it when all is given up.
+
+    Raises:
+        ConnectionAbortedError: it is given up.
+    """
+    coming = asyncio.ensure_future(_next(parts, None))
+    stop = asyncio.ensure_future(given_up.wait())
+    try:
+        await asyncio.wait({coming, stop}, return_when=asyncio.FIRST_COMPLETED)
+        if stop.done():
+            raise ConnectionAbortedError("given up")
+        part: bytes | None = await coming
+        return part
+    finally:
+        for task in (coming, stop):
+            task.cancel()
+        await asyncio.gather(coming, stop, return_exceptions=True)
+
+
+async def _settled(sending: asyncio.Future[str | None]) -> None:
+    with contextlib.suppress(Exception):
+        await sending
+
+
 async def _next(stream: Any, end: T) -> Any | T:
     # Not `anext(stream, end)`: that wraps obstore's future in a way that ends in a SystemError (obstore 0.12, 3.11).
     try:
         return await stream.__anext__()
     except StopAsyncIteration:
         return end
-
-
-def _etag(etag: str | None) -> str | None:
-    return etag.removeprefix("W/").strip('"') if etag else None

@@ -29,6 +29,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
+from bot.mirror.base import (
+    StoreBase,
+    Written,
+    finish_anyway,
+)
 from bot.mirror.bodies import open_plain
 from bot.mirror.destinations import DestinationSettings
 from bot.mirror.errors import Exists, Refused, StoreAuth, StoreError, Unavailable
@@ -42,9 +47,6 @@ from bot.mirror.store import (
     ListingGuard,
     ObjectInfo,
     ObjectReader,
-    StoreBase,
-    Written,
-    finish_anyway,
 )
 
 T = TypeVar("T")

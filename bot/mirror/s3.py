@@ -14,6 +14,11 @@ from typing import Any
 
 import aiohttp
 
+from bot.mirror.base import (
+    StoreBase,
+    Written,
+    finish_anyway,
+)
 from bot.mirror.bodies import md5_of
 from bot.mirror.destinations import DestinationSettings, require
 from bot.mirror.errors import (
@@ -30,26 +35,18 @@ from bot.mirror.errors import (
     cleaned,
 )
 from bot.mirror.store import (
-    PROBE_BODY,
     PROBE_KEY,
     Capabilities,
     CreateOnly,
     ListingGuard,
     ObjectInfo,
     ObjectReader,
-    StoreBase,
-    Written,
-    finish_anyway,
     from_metadata,
-    metadata_of,
-    plain_md5,
+    plain_etag,
 )
 
 _CHUNK = 256 * 1024
 _PARTS_AT_ONCE = 2
-_BUCKET_SEEN_FOR = 60.0
-
-_PROBE_METADATA = metadata_of(hashlib.sha256(PROBE_BODY).hexdigest(), 0.0)
 
 _BAD_CREDENTIALS = frozenset(
     {
@@ -69,6 +66,7 @@ _BAD_CREDENTIALS = frozenset(
     }
 )
 _THROTTLED = re.compile(r"SlowDown|Throttl|TooManyRequests|RequestLimitExceeded|ServiceUnavailable|^429$|^503$")
+_NO_CONDITION = frozenset({"InvalidArgument", "InvalidRequest", "MethodNotAllowed", "400", "405"})
 _OTHER_REGION = frozenset(
     {"PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException", "301", "307"}
 )
@@ -89,7 +87,6 @@ class S3Store(StoreBase):
         self._resources = AsyncExitStack()
         self._client: Any = None
         self._connecting = asyncio.Lock()
-        self._bucket_seen = float("-inf")
         self._conditional_complete = True
 
     # -- connection
@@ -138,7 +135,7 @@ class S3Store(StoreBase):
             return answer
 
         answer = await self._call(send, what, key)
-        self._bucket_seen = asyncio.get_running_loop().time()
+        self._seen()
         return answer
 
     # -- what the store can do
@@ -157,12 +154,7 @@ class S3Store(StoreBase):
                 "If the store lists with a delay, it is tried again; else it cannot be mirrored to",
             )
         info = info or await self._probe_written(key)
-        etag_md5 = info.etag == md5_of(PROBE_BODY)
-        if not etag_md5:
-            limits["etag_md5"] = "this store's ETags are not MD5s (encrypted with KMS, or its own scheme)"
-        metadata = info.sha256 == _PROBE_METADATA["sha256"]
-        if not metadata:
-            limits["metadata"] = "this store does not give back what was stored beside an object"
+        metadata, etag_md5 = self._probe_compared(info, limits)
         parts = create_only is CreateOnly.ATOMIC and self._conditional_complete
         if not parts:
             limits["create_only_parts"] = "objects sent in parts are not created conditionally: we look first"
@@ -170,22 +162,9 @@ class S3Store(StoreBase):
             create_only, parts, metadata, etag_md5, self._order, pages_seen=True, retry_after=True, limits=limits
         )
 
-    async def _probe_create_only(self, key: str, absent: bool, limits: dict[str, str]) -> CreateOnly:
-        """Write the probe's object conditionally, twice where it is new: always the same bytes."""
-        try:
-            for _ in range(2 if absent else 1):
-                await self._write_whole(key, PROBE_BODY, _PROBE_METADATA, create=True)
-        except Exists:
-            return CreateOnly.ATOMIC
-        except (Unsupported, Refused) as error:
-            if isinstance(error, Refused) and not _is_about_condition(error):
-                raise
-            limits["create_only"] = "this store refuses conditional writes: we look first"
-            if absent:
-                await self._write_whole(key, PROBE_BODY, _PROBE_METADATA, create=False)
-            return CreateOnly.REFUSED
-        limits["create_only"] = "this store takes conditional writes and ignores the condition: we look first"
-        return CreateOnly.IGNORED
+    def _is_about_condition(self, error: StoreError) -> bool:
+        # Stores that do not know the header say so as 400 or 405 too.
+        return super()._is_about_condition(error) or (isinstance(error, Refused) and error.reason in _NO_CONDITION)
 
     # -- writing
 
@@ -264,8 +243,8 @@ class S3Store(StoreBase):
         if conditional:
             try:
                 return await self._request("complete_multipart_upload", "storing", key, IfNoneMatch="*", **arguments)
-            except (Unsupported, Refused) as error:
-                if isinstance(error, Refused) and not _is_about_condition(error):
+            except StoreError as error:
+                if not self._is_about_condition(error):
                     raise
                 self._conditional_complete = False
         if create and await self._head(key) is not None:
@@ -290,10 +269,7 @@ class S3Store(StoreBase):
             return None
         return self._info(key, answer, int(answer["ContentLength"]))
 
-    async def _assert_bucket(self) -> None:
-        # A HEAD's 404 has no body: a missing bucket looks like a missing object.
-        if asyncio.get_running_loop().time() - self._bucket_seen < _BUCKET_SEEN_FOR:
-            return
+    async def _look_at_bucket(self) -> None:
         try:
             await self._request("head_bucket", "looking at the bucket")
         except NotFound:
@@ -320,11 +296,8 @@ class S3Store(StoreBase):
 
     def _info(self, key: str, answer: dict[str, Any], size: int) -> ObjectInfo:
         sha256, mtime = from_metadata(answer.get("Metadata") or {})
-        etag = _etag(answer)
+        etag = plain_etag(answer.get("ETag"))
         return ObjectInfo(self._short(key), size, answer["LastModified"], etag, self._md5(etag), sha256, mtime)
-
-    def _md5(self, etag: str | None) -> str | None:
-        return plain_md5(etag) if self._capabilities is not None and self._capabilities.etag_md5 else None
 
     async def _list(self, prefix: str, after: str) -> AsyncGenerator[ObjectInfo, None]:
         guard = ListingGuard(self.name, prefix, self._order, after)
@@ -346,7 +319,7 @@ class S3Store(StoreBase):
             for entry in contents:
                 key = str(entry["Key"])
                 guard.key(key)
-                etag = _etag(entry)
+                etag = plain_etag(entry.get("ETag"))
                 yield ObjectInfo(self._short(key), int(entry["Size"]), entry["LastModified"], etag, self._md5(etag))
             if not truncated:
                 if len(contents) == self.settings.page_size:
@@ -474,17 +447,7 @@ def retry_after(text: str | None) -> float | None:
     return min(float(text), 3600.0)
 
 
-def _is_about_condition(error: Refused) -> bool:
-    # Stores that do not know the header say so as 400 or 405 too.
-    return error.reason in {"InvalidArgument", "InvalidRequest", "MethodNotAllowed", "NotImplemented", "400", "405"}
-
-
-def _etag(answer: dict[str, Any]) -> str | None:
-    etag = answer.get("ETag")
-    return str(etag).removeprefix("W/").strip('"') if etag else None
-
-
 def _written(answer: dict[str, Any], expected: str) -> Written:
     encryption = str(answer.get("ServerSideEncryption") or "")
     encrypted = "kms" in encryption or bool(answer.get("SSECustomerAlgorithm"))
-    return Written(_etag(answer), expected, encrypted)
+    return Written(plain_etag(answer.get("ETag")), expected, encrypted)

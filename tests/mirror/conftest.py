@@ -139,7 +139,7 @@ async def place(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
     """The destination that the test is parametrized with, by the name of its kind."""
     name: str = request.param
     kind = KINDS[name]
-    base = kind.settings | {"name": "test", "prefix": f"t-{secrets.token_hex(6)}", "timeout": 20.0}
+    base = kind.settings | {"name": "test", "prefix": f"tests/t-{secrets.token_hex(6)}", "timeout": 20.0}
     async with contextlib.AsyncExitStack() as stack:
         if not kind.server:
             folder = tmp_path / "disk"

@@ -403,6 +403,39 @@ async def test_a_cancelled_upload_leaves_nothing(place: Place, when: str) -> Non
     assert (await store.put_if_absent("x.dem", LARGE, sha256=sha256(LARGE))).created
 
 
+@every_kind("obstore-moto", "gcs")
+@pytest.mark.parametrize("when", ["begin", "part", "complete", "source"])
+async def test_a_cancelled_upload_through_obstore_leaves_nothing_half(place: Place, when: str) -> None:
+    store = place.open(part_size=5 * MIB)
+    await store.probe()
+    matches: dict[str, Callable[[Request], bool]] = {
+        "begin": lambda request: request.method == "POST" and "uploads" in request.query,
+        "part": lambda request: request.part,
+        "source": lambda request: request.part,
+        "complete": lambda request: request.method == "POST" and "uploadId" in request.query,
+    }
+    place.http.on(matches[when], Late(0.3))
+
+    async def stalled() -> AsyncIterator[bytes]:
+        yield LARGE
+        await asyncio.sleep(60)
+
+    body = stalled() if when == "source" else LARGE
+    task = asyncio.ensure_future(store.put_if_absent("x.dem", body, sha256=sha256(LARGE)))
+    while not place.http.count(matches[when]):  # noqa: ASYNC110 - the proxy knows no one who waits for it
+        await asyncio.sleep(0.01)
+    began = time.monotonic()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert time.monotonic() - began < 8
+    place.http.heal()
+    assert unfinished(place.http.upstream, place) == 0
+    found = await store.head("x.dem")
+    assert found is None or (when == "complete" and found.size == len(LARGE))
+    assert (await store.put_if_absent("x.dem", LARGE, sha256=sha256(LARGE))).created is (found is None)
+
+
 @every_kind(*ONE_OF_EACH)
 async def test_cancelled_calls_give_their_turn_back(place: Place) -> None:
     store = place.open(concurrency=2)
