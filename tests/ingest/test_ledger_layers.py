@@ -23,6 +23,7 @@ from tests.ingest.world import (
     simulated,
     written_at,
 )
+from tools.simulate.hazards import Hazards
 
 FILES = evenings_of_play(31, rounds=6)
 NEWEST = max(FILES)
@@ -90,7 +91,14 @@ async def test_a_file_that_is_short_in_the_archive_is_fetched(world: World) -> N
 
 
 async def test_a_row_that_another_process_wrote_after_our_memory_was_loaded_is_believed(world: World) -> None:
-    world.put(FILES)
+    # The sessions do not hold these: only the row can tell.
+    no_rounds = {
+        name: data for name, data in evenings_of_play(8, evenings=1, hazards=Hazards.hostile()).items() if "end" in name
+    }
+    no_rounds["2025-01-02-190000-supply-round-1.txt"] = FILES[NEWEST].split(b"\n")[0] + b"\n"
+    files = FILES | no_rounds
+    assert len(no_rounds) > 1
+    world.put(files)
     ours = await world.poller()
     theirs = await world.poller()
     await theirs.poll()
@@ -103,6 +111,32 @@ async def test_a_row_that_another_process_wrote_after_our_memory_was_loaded_is_b
     with queries(world.database) as asked:
         await ours.poll(full=True)
     assert asked == []
+
+
+async def test_a_file_that_changed_after_another_process_imported_it_is_fetched_again(world: World) -> None:
+    world.put(FILES)
+    ours = await world.poller()
+    await (await world.poller()).poll()
+    changed = next(iter(evenings_of_play(32, rounds=1).values()))
+    world.put({NEWEST: changed})
+    report = await ours.poll()
+    assert (report.fetched, report.outcomes) == (1, {Result.REPLACED: 1})
+    assert await facts(world.database, "main") == await facts_at_once(world, {**FILES, NEWEST: changed})
+
+
+async def test_an_imported_file_that_changed_and_cannot_be_fetched_stays_imported(world: World) -> None:
+    world.put(FILES)
+    poller = await world.poller()
+    await poller.poll()
+    before = await content(world.database)
+    changed = next(iter(evenings_of_play(32, rounds=1).values()))
+    world.put({NEWEST: changed})
+    simulated(world).faults.denied.add(NEWEST)
+    report = await poller.poll(full=True)
+    assert [name for name, _ in report.problems] == [NEWEST]
+    assert await content(world.database) == before
+    simulated(world).faults.denied.clear()
+    assert (await poller.poll()).outcomes == {Result.REPLACED: 1}
 
 
 async def test_a_round_that_only_the_sessions_hold_is_adopted(world: World) -> None:
