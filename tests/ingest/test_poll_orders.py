@@ -264,6 +264,21 @@ def test_files_that_change_very_often_leave_what_their_last_bytes_give(steps: li
     check_changes(steps)
 
 
+async def test_a_round_1_under_the_name_of_a_round_2_stays_what_it_is_when_its_neighbours_come(
+    sqlite: Database,
+) -> None:
+    files = [file for file in evenings_of_play(101, rounds=6).items() if file[0].endswith("round-1.txt")]
+    (name, data), *others = files
+    odd = (name.replace("round-1", "round-2"), data)
+    at_once = await known_after(sqlite, [[odd, *others]])
+    for order in ([odd, *others], [*others, odd]):
+        assert await known_after(sqlite, [[file] for file in order]) == at_once
+    near = [(moved_name(name, timedelta(seconds=200 * n)), data) for n, (_, data) in enumerate(others, start=1)]
+    at_once = await known_after(sqlite, [[odd, *near]])
+    for order in ([odd, *near], [*near, odd], [near[0], odd, *near[1:]]):
+        assert await known_after(sqlite, [[file] for file in order]) == at_once
+
+
 async def test_a_world_polled_twice_from_the_beginning_is_the_same_world(database: Database, tmp_path: Path) -> None:
     """Importing every file again, as if nothing was known, changes nothing."""
     files = dict(hazardous_world(SEEDS[0]))

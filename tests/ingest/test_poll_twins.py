@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bot.db.engine import Database
-from bot.db.schema import rounds
+from bot.db.schema import player_names, players, rounds
 from bot.ingest.archive import REPLACED, content_hash
 from bot.ingest.importer import Result
 from tests.ingest.world import (
@@ -21,6 +21,7 @@ from tests.ingest.world import (
     rows_of,
     simulated,
     without,
+    written_at,
 )
 from tools.simulate.backlog import moved_name
 
@@ -84,6 +85,15 @@ async def test_of_two_names_for_the_same_bytes_the_earlier_stands_whichever_came
     assert await facts(world.database, "main") == await facts_at_once(world, {**FILES, TWIN: data})
     # The same rounds again on another server: nobody was seen earlier or later than in these.
     assert (await content(world.database))["players"] == known["players"]
+
+
+async def test_the_players_of_a_round_that_gave_way_to_its_twin_were_seen_when_it_was_written(world: World) -> None:
+    await world.take({TWIN: FILES[FIRST]})
+    await world.take({FIRST: FILES[FIRST]})
+    seen = {row[1:] for row in await rows_of(world.database, players, "key", "first_seen_at", "last_seen_at")}
+    assert seen == {(written_at(FIRST), written_at(FIRST))}
+    names = {row[1:] for row in await rows_of(world.database, player_names, "name", "first_seen_at", "last_seen_at")}
+    assert names == seen
 
 
 @pytest.mark.parametrize("restart", [False, True], ids=["same process", "restart between"])
