@@ -202,7 +202,7 @@ def _print_report(record: dict[str, Any]) -> None:
         typer.echo(f"{name}: not polled")
         return
     if "listed" not in record:
-        typer.echo(f"{name}: " + ", ".join(f"{key} {value}" for key, value in record.items() if key != "server"))
+        _print_restore(record)
         return
     outcomes = ", ".join(f"{count} {result}" for result, count in record["outcomes"].items()) or "nothing new"
     typer.echo(
@@ -219,6 +219,27 @@ def _print_report(record: dict[str, Any]) -> None:
         typer.echo(f"  {record['parked']} files wait for a person: python -m bot files list --state failed")
     if record["suspicious"]:
         typer.echo(f"  {record['suspicious']}")
+
+
+def _print_restore(record: dict[str, Any]) -> None:
+    would = "would come" if record["dry_run"] else "came"
+    typer.echo(
+        f"{record['server']}: the archive misses {len(record['missing'])} files; "
+        f"{len(record['from_server'])} {would} from the game server, {len(record['from_database'])} from the database"
+    )
+    if record["server_error"]:
+        typer.echo(f"  the game server could not be asked: {record['server_error']}")
+    for name in record["missing"] if record["dry_run"] else ():
+        typer.echo(f"  {name}")
+    for title, names in (
+        ("other bytes lay there, kept in .replaced", record["set_aside"]),
+        ("has its row in the ledger again", record["adopted"]),
+        ("has other bytes on the game server now", record["other_on_server"]),
+    ):
+        for name in names:
+            typer.echo(f"  {title}: {name}")
+    for name, reason in record["problems"]:
+        typer.echo(f"  not brought back: {name}: {reason}")
 
 
 def chosen(app: App, wanted: str | None) -> list[Poller]:

@@ -232,3 +232,23 @@ async def test_an_unknown_server_is_a_typing_mistake(server: SimulatedSftpServer
     answer = await desk.type("sync", "--server", "nowhere")
     assert answer.code == ExitCode.USAGE
     assert "there are: main" in answer.err
+
+
+async def test_a_restore_says_what_it_would_bring_back_and_then_what_it_did(
+    server: SimulatedSftpServer, desk: Desk
+) -> None:
+    assert (await desk.type("sync")).code == ExitCode.OK
+    lost = sorted((desk.folder / "local_stats").glob("*-round-1.txt"))[:3]
+    whole = {path: path.read_bytes() for path in lost}
+    for path in lost:
+        path.unlink()
+    answer = await desk.type("sync", "--restore", "--dry-run")
+    assert "misses 3 files; 3 would come from the game server, 0 from the database" in answer.out, (
+        answer.out + answer.err
+    )
+    assert all(path.name in answer.out for path in lost)
+    assert not lost[0].exists()
+    answer = await desk.type("sync", "--restore")
+    assert "3 came from the game server" in answer.out
+    assert {path: path.read_bytes() for path in lost} == whole
+    assert "misses 0 files" in (await desk.type("sync", "--restore")).out
