@@ -16,8 +16,9 @@ from bot.db.schema import metadata
 from bot.ingest import poll as poll_module
 from bot.ingest.archive import ArchiveError
 from bot.ingest.game_server import GameServerError
+from bot.ingest.importer import Importer, Incoming
 from bot.ingest.poll import Poller
-from tests.ingest.world import Files, World, content, evenings_of_play, opened_world, simulated
+from tests.ingest.world import Files, World, content, evenings_of_play, facts, facts_at_once, opened_world, simulated
 from tools.simulate.hazards import Hazards
 
 FILES = evenings_of_play(21, rounds=6)
@@ -207,6 +208,34 @@ async def test_after_any_disk_call_failed_a_clean_run_gives_the_same(
 ) -> None:
     places = await check_until_untouched(world, restart, lambda n: failing_disk(world.attic, n), at_first, stride)
     assert places > 10
+
+
+async def test_players_of_a_batch_that_was_rolled_back_are_nobody_elses(world: World) -> None:
+    """The numbers that they had go to the next ones who come; who remembers them would mix people up."""
+    lost, others = ([*evenings_of_play(seed, rounds=2).items()] for seed in (22, 23))
+    importer = Importer(world.database, world.rules, world.clock)
+    server = await importer.server(world.name, world.zone)
+
+    async def take(files: list[tuple[str, bytes]]) -> None:
+        await importer.import_files(server, [Incoming(name, data) for name, data in files])
+
+    with failing_commit(world.database), pytest.raises(OperationalError):
+        await take(lost)
+    assert await world.states() == {}
+    await take(others)
+    await take(lost)
+    assert await facts(world.database, world.name) == await facts_at_once(world, dict(lost + others))
+
+
+@contextmanager
+def failing_commit(database: Database) -> Iterator[None]:
+    """Let the next commit fail."""
+    countdown = Countdown(1, lambda: OperationalError("commit", {}, Exception("disk I/O error")))
+    event.listen(database.engine.sync_engine, "commit", countdown)
+    try:
+        yield
+    finally:
+        event.remove(database.engine.sync_engine, "commit", countdown)
 
 
 @contextmanager
