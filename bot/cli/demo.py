@@ -14,6 +14,8 @@ import typer
 from bot.cli.common import ExitCode, fail, run
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from rich.console import Console
 
     from bot.app import App
@@ -24,6 +26,9 @@ FOLDER = Path("demo-data")
 PASSWORD = "demo"  # noqa: S105 - of a server that listens on 127.0.0.1 for as long as the demo runs
 ZONE = "Europe/Berlin"
 SEED = 4
+BUCKET = "rounds"
+DESTINATIONS = ("aws_s3", "backblaze_b2")
+"""The second one joins late."""
 
 
 def register(app: typer.Typer) -> None:
@@ -51,9 +56,9 @@ async def _demo(rounds: int, every: float, live: int) -> None:
 
     from rich.console import Console
 
-    from bot.app import opened
     from bot.log import configure_logging
     from tools.simulate.backlog import write_backlog
+    from tools.simulate.object_store import SimulatedObjectStore
     from tools.simulate.sftp_server import SimulatedSftpServer
 
     configure_logging("warning")
@@ -73,32 +78,96 @@ async def _demo(rounds: int, every: float, live: int) -> None:
     async with AsyncExitStack() as stack:
         server = await stack.enter_async_context(SimulatedSftpServer(FOLDER / "game-server", users={"demo": PASSWORD}))
         (FOLDER / "known_hosts").write_text(server.known_hosts_line)
-        settings = _settings(server.port)
-        app = await stack.enter_async_context(opened(settings))
-        poller = app.pollers["demo"]
-        console.print(f"   {server.host}:{server.port}, host key {server.fingerprint}, {len(played)} files.\n")
-        console.print("[bold]2.[/] The bot fetches and imports the backlog.")
-        await _backlog(poller, console)
-        console.print("\n[bold]3.[/] Last night:")
-        await _last_session(app, console)
-        console.print("[bold]4.[/] Where every file is:")
-        await _diagnosis(poller, console)
+        console.print(f"   {server.host}:{server.port}, host key {server.fingerprint}, {len(played)} files.")
+        stores = await asyncio.gather(
+            *(
+                stack.enter_async_context(SimulatedObjectStore(FOLDER / f"{name}.log", bucket=BUCKET))
+                for name in DESTINATIONS
+            )
+        )
+        endpoints = dict(zip(DESTINATIONS, (store.endpoint for store in stores), strict=True))
+        first, late = DESTINATIONS
+        console.print(f"   Two S3 servers stand by for copies: {', '.join(endpoints.values())}.\n")
+        await _first_day(_settings(server.port, {first: endpoints[first]}), console)
         if stop.is_set():
             return
-        console.print(f"[bold]5.[/] The server plays on, a round every {every:g} s (Ctrl-C ends the demo).")
-        await _live(poller, stats_folder, every, live, stop, console)
+        console.print(f"[bold]5.[/] {late} is added to the settings, and the bot started again.")
+        await _second_day(_settings(server.port, endpoints), late, stats_folder, every, live, stop, console)
     console.print(
         f"\nEverything is in {FOLDER}/: ask more with\n"
         f"   DATABASE_URL=sqlite:///{FOLDER}/rounds.db .venv/bin/python -m bot leaderboard dpm"
     )
 
 
-def _settings(port: int) -> Settings:
+async def _first_day(settings: Settings, console: Console) -> None:
+    """Bring the backlog in, show last night, and copy everything to the one destination there is."""
+    from bot.app import opened
+
+    async with opened(settings) as app:
+        poller = app.pollers["demo"]
+        console.print("[bold]2.[/] The bot fetches and imports the backlog.")
+        await _backlog(poller, console)
+        console.print("\n[bold]3.[/] Last night:")
+        await _last_session(app, console)
+        console.print(f"[bold]4.[/] Every file gets a copy in {DESTINATIONS[0]}.")
+        await _fill(app, DESTINATIONS[0], console)
+        console.print()
+
+
+async def _second_day(
+    settings: Settings, late: str, folder: Path, every: float, live: int, stop: asyncio.Event, console: Console
+) -> None:
+    """Let a destination join late: why it holds less, how it catches up, and that both agree in the end."""
+    from bot.app import opened
+
+    async with opened(settings) as app:
+        poller = app.pollers["demo"]
+        await poller.start()
+        await app.mirrors.copiers[late].book.track()
+        await _show_destinations(app, console)
+        console.print(f"\n   {late} is brought up to date:")
+        await _fill(app, late, console)
+        await _show_destinations(app, console)
+        console.print("\n[bold]6.[/] Where every file is:")
+        await _diagnosis(poller, console)
+        if stop.is_set():
+            return
+        console.print(f"[bold]7.[/] The server plays on, a round every {every:g} s (Ctrl-C ends the demo).")
+        await _live(app, poller, folder, every, live, stop, console)
+        await _show_destinations(app, console)
+
+
+async def _fill(app: App, name: str, console: Console) -> None:
+    """Bring one destination up to date, with a bar."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("   {task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console) as bar:
+        task = bar.add_task(name, total=None)
+        report = await app.mirrors.copiers[name].cycle(
+            asked=True, progress=lambda done, total: bar.update(task, completed=done, total=total)
+        )
+    console.print(f"   {name}: {report.summary}, in {report.seconds:.1f} s.")
+
+
+async def _show_destinations(app: App, console: Console) -> None:
+    from bot.cli.mirror import print_status
+
+    print_status(await app.mirrors.status(), console)
+
+
+def _settings(port: int, endpoints: Mapping[str, str]) -> Settings:
     """Return the demo's own settings; what is set up for real on this machine plays no part."""
+    import os
+
     from pydantic import SecretStr
 
     from bot.config import load_settings
 
+    # Names of variables stand in the file, as in a real one; these servers take any credentials.
+    os.environ |= {"DEMO_ACCESS_KEY": "demo", "DEMO_SECRET_KEY": "demo-secret"}
+    config = FOLDER / "bot.toml"
+    config.write_text("".join(_destination(name, endpoint) for name, endpoint in endpoints.items()))
     return load_settings(
         _env_file=None,
         database_url=f"sqlite:///{FOLDER}/rounds.db",
@@ -117,9 +186,19 @@ def _settings(port: int) -> Settings:
         session_gap_minutes=60,
         min_players_per_side=2,
         filler_maps=(),
-        config_file=None,
+        config_file=config,
+        mirror_interval=60,
         log_level="warning",
         log_format="console",
+    )
+
+
+def _destination(name: str, endpoint: str) -> str:
+    # The kind is s3 for both: what answers here speaks S3, whatever it is called.
+    return (
+        f'[[destinations]]\nname = "{name}"\nkind = "s3"\nbucket = "{BUCKET}"\nendpoint = "{endpoint}"\n'
+        'region = "us-east-1"\naddressing = "path"\n'
+        'access_key_env = "DEMO_ACCESS_KEY"\nsecret_key_env = "DEMO_SECRET_KEY"\n\n'
     )
 
 
@@ -155,14 +234,19 @@ async def _diagnosis(poller: Poller, console: Console) -> None:
     print_diagnosis(await examine(poller), console)
 
 
-async def _live(poller: Poller, folder: Path, every: float, live: int, stop: asyncio.Event, console: Console) -> None:
-    """Let the simulated server play on, and show each round as it arrives."""
-    from bot.schedule import PollSchedule
+async def _live(
+    app: App, poller: Poller, folder: Path, every: float, live: int, stop: asyncio.Event, console: Console
+) -> None:
+    """Let the simulated server play on, show each round as it arrives, and copy it everywhere."""
+    from bot.schedule import MirrorSchedule, PollSchedule
     from tools.simulate.__main__ import keep_playing
 
     arrived: asyncio.Queue[str] = asyncio.Queue()
 
+    copying = MirrorSchedule(app.mirrors.copiers.values(), app.settings.mirror_interval)
+
     def heard(report: PollReport) -> None:
+        copying.wake()
         for name in report.new_rounds:
             arrived.put_nowait(name)
         for name, reason in report.problems:
@@ -170,6 +254,7 @@ async def _live(poller: Poller, folder: Path, every: float, live: int, stop: asy
 
     schedule = PollSchedule([poller], interval=min(every, 2.0), listener=heard)
     playing = asyncio.create_task(keep_playing(folder, SEED, every=every, slow=min(1.0, every / 4), say=None))
+    copying.start()
     schedule.start()
     shown = 0
     try:
@@ -187,6 +272,8 @@ async def _live(poller: Poller, folder: Path, every: float, live: int, stop: asy
         playing.cancel()
         await asyncio.gather(playing, return_exceptions=True)
         await schedule.stop()
+        await app.mirrors.drain()
+        await copying.stop()
 
 
 async def _show_round(poller: Poller, name: str, console: Console) -> None:

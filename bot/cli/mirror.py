@@ -14,6 +14,8 @@ from bot.cli.common import ExitCode, JsonOption, fail, load, print_json, run
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from rich.console import Console
+
     from bot.app import App
     from bot.config import Settings
     from bot.ingest.poll import Poller
@@ -89,7 +91,9 @@ def status_command(destination: DestinationArgument = None, as_json: JsonOption 
     if as_json:
         print_json({"destinations": [status_record(status) for status in found]})
     else:
-        _print_status(found)
+        from bot.cli.health import _console
+
+        print_status(found, _console())
     bad = {Health.ATTENTION, Health.FAILING, Health.AUTH}
     raise typer.Exit(ExitCode.PROBLEM if any(status.health in bad for status in found) else ExitCode.OK)
 
@@ -113,13 +117,13 @@ _MARKS = {
 """Sign and colour of each state: the sign says it too, for those who see no colours."""
 
 
-def _print_status(found: list[Status]) -> None:
+def print_status(found: list[Status], console: Console) -> None:
+    """Print the destinations as a table, with a remark where there is something to say."""
     from rich.table import Table
     from rich.text import Text
 
-    from bot.cli.health import _console, _utc
+    from bot.cli.health import _utc
 
-    console = _console()
     table = Table(box=None, pad_edge=False, header_style="dim")
     for header in ("", "destination", "kind"):
         table.add_column(header)
