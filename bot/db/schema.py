@@ -10,6 +10,8 @@ once per SHA-256, so that every fact can be computed again without archive or ne
 
 `destinations` and `mirror_objects` say what the ledger believes of the copies in object stores: one row for each
 destination, and one for each file at each of them.
+
+`jobs` is work that somebody asked for, and `snapshots` which copies of this database went where.
 """
 
 from __future__ import annotations
@@ -32,6 +34,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 
 metadata = MetaData(
@@ -492,4 +495,55 @@ mirror_objects = Table(
     # The queue of one destination, newest files first, and the counts of its states.
     Index("ix_mirror_objects_queue", "destination_id", "state", "name"),
     sqlite_with_rowid=False,
+)
+
+
+JOB_STATES = ("queued", "running", "done", "failed", "cancelled", "interrupted")
+_ACTIVE_JOB = text("state IN ('queued', 'running')")
+
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("id", Text, primary_key=True, comment="UUID: the task id that a person gets"),
+    Column("kind", Text, nullable=False),
+    Column("key", Text, nullable=False, comment="kind and arguments: of one key, one job is active at a time"),
+    Column("arguments", Text, nullable=False, comment="JSON"),
+    Column("state", Text, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("started_at", BigInteger),
+    Column("ended_at", BigInteger),
+    Column("heartbeat_at", BigInteger, comment="when the process that has it was last heard of"),
+    Column("holder", Text, comment="the process that has it; NULL: none has taken it yet"),
+    Column("attempt", Integer, nullable=False, comment="grows where a process died with it and it is tried again"),
+    Column("resumed_as", Text, comment="the job that goes on where this one was interrupted"),
+    Column("cancel_actor", Text, comment="who asked for its end"),
+    Column("progress_done", BigInteger, nullable=False),
+    Column("progress_total", BigInteger, comment="NULL: not known"),
+    Column("stage", Text, nullable=False),
+    Column("result", Text, comment="JSON"),
+    Column("error", Text, comment="why it failed, for a person"),
+    CheckConstraint(
+        "state IN ('queued', 'running', 'done', 'failed', 'cancelled', 'interrupted')",
+        name="state",
+    ),
+    Index("uq_jobs_active_key", "key", unique=True, sqlite_where=_ACTIVE_JOB, postgresql_where=_ACTIVE_JOB),
+    Index("ix_jobs_created_at_id", "created_at", "id"),
+    Index("ix_jobs_kind_created_at", "kind", "created_at"),
+    Index("ix_jobs_state", "state"),
+)
+
+snapshots = Table(
+    "snapshots",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("destination_id", ForeignKey("destinations.id"), nullable=False),
+    Column("slot", Text, nullable=False, comment="such as daily-3; each is written over in its turn"),
+    Column("taken_at", BigInteger, nullable=False, comment="the moment that the snapshot shows"),
+    Column("stored_at", BigInteger, comment="when it was proven to be there; NULL: it did not get there"),
+    Column("sha256", Text, nullable=False, comment="of what was sent"),
+    Column("size", BigInteger, nullable=False, comment="bytes of what was sent"),
+    Column("schema_revision", Text, nullable=False),
+    Column("error", Text, comment="why it did not get there"),
+    Index("ix_snapshots_destination_id_taken_at", "destination_id", "taken_at"),
 )
