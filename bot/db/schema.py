@@ -554,7 +554,9 @@ inspections = Table(
     Column("id", Id, primary_key=True),
     Column("destination_id", ForeignKey("destinations.id"), nullable=False),
     Column("taken_at", BigInteger, nullable=False, comment="when it first looked like this"),
-    Column("as_of", BigInteger, nullable=False, comment="when it last looked like this; later looks that agree move it"),
+    Column(
+        "as_of", BigInteger, nullable=False, comment="when it last looked like this; later looks that agree move it"
+    ),
     Column("basis", Text, nullable=False, comment="what looked: cycle, inspect or reconcile"),
     Column("state", Text, nullable=False),
     Column("error", Text, comment="NULL in state ok"),
