@@ -7,7 +7,7 @@ import os
 import re
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import (
@@ -24,6 +24,8 @@ from pydantic import (
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
+
+Table = TypeVar("Table", bound=BaseModel)
 
 SERVER_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
 """A game server's short name: it is part of keys, folder names and object keys, so it stays plain."""
@@ -47,6 +49,9 @@ def _check_database_url(value: str) -> str:
 
 
 DatabaseUrl = Annotated[str, AfterValidator(_check_database_url)]
+
+
+Table = TypeVar("Table", bound=BaseModel)
 
 
 class ConfigError(Exception):
@@ -155,11 +160,14 @@ class Settings(BaseSettings):
     ] = ()
     config_file: Annotated[
         OptionalPath,
-        Field(description="TOML file with further game servers, and with the destinations of copies"),
+        Field(description="TOML file with further game servers, destinations of copies, limits and alerts"),
     ] = None
     mirror_interval: Annotated[
         int, Field(ge=10, le=86400, description="seconds between two comparisons of a destination with what is here")
     ] = 900
+    web_port: Annotated[
+        int, Field(ge=0, le=65535, description="port of the web pages and the API, on 127.0.0.1; 0 = none")
+    ] = 8080
     log_level: Annotated[Literal["debug", "info", "warning", "error"], Field(description="how much is logged")] = "info"
     log_format: Annotated[Literal["console", "json"], Field(description="console for people, json for collectors")] = (
         "console"
@@ -225,7 +233,7 @@ class Settings(BaseSettings):
             with contextlib.suppress(ConfigError):
                 variables = [
                     str(value)
-                    for table in self.destination_tables()
+                    for table in [*self.destination_tables(), self._raw_table("alerts")]
                     for name, value in table.items()
                     if name.endswith("_env")
                 ]
@@ -241,6 +249,48 @@ class Settings(BaseSettings):
         return (
             [] if self.config_file is None else _tables(_document(self.config_file), "destinations", self.config_file)
         )
+
+    def table(self, section: str, model: type[Table]) -> Table:
+        """Return one table of the TOML file, such as `[health]`; its defaults where the file has none.
+
+        Args:
+            section: its name, one of `_TABLES`.
+            model: what it has to fit.
+
+        Raises:
+            ConfigError: the TOML file is missing or unreadable, or the table says something that is not right.
+        """
+        try:
+            return model(**self._raw_table(section))
+        except ValidationError as error:
+            raise ConfigError(f"{self.config_file}: [{section}]: {explain(error)}") from error
+
+    def _raw_table(self, section: str) -> dict[str, Any]:
+        values = {} if self.config_file is None else _document(self.config_file).get(section, {})
+        if not isinstance(values, dict):
+            raise ConfigError(f"{self.config_file}: write {section} once, as [{section}], with one bracket")
+        return values
+
+    def table(self, section: str, model: type[Table]) -> Table:
+        """Return the `[section]` of the TOML file as its model; all defaults where it says nothing.
+
+        Args:
+            section: one of those that the file may hold one of.
+            model: what it may say; unknown keys are refused if the model forbids extras.
+
+        Raises:
+            ConfigError: the TOML file is missing or unreadable, or the table says something that is not right.
+        """
+        if section not in _SINGLE_SECTIONS:
+            raise ValueError(f"the TOML file has no [{section}]")
+        document = {} if self.config_file is None else _document(self.config_file)
+        values = document.get(section, {})
+        if not isinstance(values, dict):
+            raise ConfigError(f"{self.config_file}: write [{section}], with one bracket, once")
+        try:
+            return model(**values)
+        except ValidationError as error:
+            raise ConfigError(f"{self.config_file}: [{section}]: {explain(error)}") from error
 
     def _servers_of_file(self, path: Path) -> list[GameServerSettings]:
         tables = _tables(_document(path), "servers", path)
@@ -259,7 +309,10 @@ class Settings(BaseSettings):
 
 
 _SECTIONS = {"servers": "game server", "destinations": "destination"}
-"""What the TOML file may hold, with the word for one of each."""
+"""What the TOML file may hold more than one of, with the word for one of each."""
+
+_TABLES = ("health", "alerts", "schedule")
+"""What the TOML file may hold once."""
 
 
 def _document(path: Path) -> dict[str, Any]:
@@ -269,9 +322,9 @@ def _document(path: Path) -> dict[str, Any]:
         raise ConfigError(f"CONFIG_FILE: there is no {path}; create it or leave CONFIG_FILE empty") from error
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigError(f"{path}: cannot be read as TOML: {error}") from error
-    unknown = sorted(set(document) - set(_SECTIONS))
+    unknown = sorted(set(document) - {*_SECTIONS, *_TABLES})
     if unknown:
-        known = ", ".join(f"[[{section}]]" for section in _SECTIONS)
+        known = ", ".join([f"[[{section}]]" for section in _SECTIONS] + [f"[{section}]" for section in _TABLES])
         raise ConfigError(f"{path}: unknown section {', '.join(unknown)}; known: {known}")
     return document
 

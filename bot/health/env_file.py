@@ -149,6 +149,19 @@ _EXAMPLE_HEAD = """\
 #   secret_key_env = "B2_KEY"
 #   on_differs = "keep"                # or replace, newer: both keep the replaced copy beside it
 #   exclude = { awards = "*-awards.txt" }
+#
+# when something counts as late or wrong (seconds; each has a default), and whom to tell:
+#
+#   [health]
+#   grace = 900                        # a failure that is over by then is nothing to be red about
+#   pending_limit = 3600               # a file that waits longer to be copied is late
+#   verify_limit = 3456000             # within 40 days every copy is to be read back once
+#
+#   [alerts]
+#   webhook_url_env = "ALERT_WEBHOOK"  # the variable that holds the address: it is a secret
+#   webhook_format = "discord"         # or json; auto tells them apart by the address
+#   heartbeat_url_env = "HEARTBEAT"    # a Healthchecks-type address that raises the alarm when nobody calls any more
+#   reminder = 86400
 """
 
 
