@@ -233,7 +233,7 @@ class Settings(BaseSettings):
             with contextlib.suppress(ConfigError):
                 variables = [
                     str(value)
-                    for table in [*self.destination_tables(), self._raw_table("alerts")]
+                    for table in [*self.destination_tables(), *map(self._raw_table, _TABLES)]
                     for name, value in table.items()
                     if name.endswith("_env")
                 ]
@@ -271,27 +271,6 @@ class Settings(BaseSettings):
             raise ConfigError(f"{self.config_file}: write {section} once, as [{section}], with one bracket")
         return values
 
-    def table(self, section: str, model: type[Table]) -> Table:
-        """Return the `[section]` of the TOML file as its model; all defaults where it says nothing.
-
-        Args:
-            section: one of those that the file may hold one of.
-            model: what it may say; unknown keys are refused if the model forbids extras.
-
-        Raises:
-            ConfigError: the TOML file is missing or unreadable, or the table says something that is not right.
-        """
-        if section not in _SINGLE_SECTIONS:
-            raise ValueError(f"the TOML file has no [{section}]")
-        document = {} if self.config_file is None else _document(self.config_file)
-        values = document.get(section, {})
-        if not isinstance(values, dict):
-            raise ConfigError(f"{self.config_file}: write [{section}], with one bracket, once")
-        try:
-            return model(**values)
-        except ValidationError as error:
-            raise ConfigError(f"{self.config_file}: [{section}]: {explain(error)}") from error
-
     def _servers_of_file(self, path: Path) -> list[GameServerSettings]:
         tables = _tables(_document(path), "servers", path)
         servers = []
@@ -311,7 +290,7 @@ class Settings(BaseSettings):
 _SECTIONS = {"servers": "game server", "destinations": "destination"}
 """What the TOML file may hold more than one of, with the word for one of each."""
 
-_TABLES = ("health", "alerts", "schedule")
+_TABLES = ("health", "alerts", "schedule", "web")
 """What the TOML file may hold once."""
 
 

@@ -671,3 +671,45 @@ alert_mutes = Table(
     Column("until_at", BigInteger, comment="NULL: until it is lifted"),
     Column("actor", Text, nullable=False),
 )
+
+
+web_sessions = Table(
+    "web_sessions",
+    metadata,
+    Column("token_hash", Text, primary_key=True, comment="SHA-256 of the cookie; the cookie itself is nowhere here"),
+    Column("user_key", Text, nullable=False, index=True, comment="who, as in audit: discord:ID or link:ID"),
+    Column("name", Text, nullable=False, comment="to greet them by"),
+    Column("role", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False, index=True),
+    CheckConstraint("role IN ('viewer', 'admin')", name="role"),
+)
+
+web_logins = Table(
+    "web_logins",
+    metadata,
+    Column("token_hash", Text, primary_key=True, comment="SHA-256 of the link's token, or of OAuth's state"),
+    Column("kind", Text, nullable=False),
+    Column("browser_hash", Text, comment="SHA-256 of the cookie of the browser that began it"),
+    Column("verifier", Text, comment="PKCE"),
+    Column("next_path", Text, comment="where to go afterwards"),
+    Column("role", Text),
+    Column("made_by", Text),
+    Column("expires_at", BigInteger, nullable=False, index=True),
+    CheckConstraint("kind IN ('link', 'oauth')", name="kind"),
+)
+
+web_keys = Table(
+    "web_keys",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("name", Text, nullable=False, comment="what it is for"),
+    Column("key_hash", Text, nullable=False, unique=True, comment="SHA-256; the key itself is shown once"),
+    Column("hint", Text, nullable=False, comment="its first characters, to tell keys apart"),
+    Column("scopes", Text, nullable=False, comment="sorted, separated by spaces"),
+    Column("created_at", BigInteger, nullable=False),
+    Column("created_by", Text, nullable=False),
+    Column("expires_at", BigInteger),
+    Column("last_used_at", BigInteger, comment="to the hour"),
+    Column("revoked_at", BigInteger),
+)
