@@ -51,9 +51,6 @@ def _check_database_url(value: str) -> str:
 DatabaseUrl = Annotated[str, AfterValidator(_check_database_url)]
 
 
-Table = TypeVar("Table", bound=BaseModel)
-
-
 class ConfigError(Exception):
     """A setting is wrong. The message lists each one with what is wrong and what would be right."""
 
