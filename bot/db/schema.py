@@ -713,3 +713,135 @@ web_keys = Table(
     Column("last_used_at", BigInteger, comment="to the hour"),
     Column("revoked_at", BigInteger),
 )
+
+
+guilds = Table(
+    "guilds",
+    metadata,
+    Column("id", BigInteger, primary_key=True, autoincrement=False, comment="Discord's own id of its server"),
+    Column("name", Text, nullable=False, comment="as last seen, for lists"),
+    Column("language", Text, comment="NULL: the one that the Discord server says"),
+    Column("time_zone", Text, comment="IANA; NULL: the game server's own"),
+    Column("announce", Text, nullable=False, comment="what is announced: sorted, separated by spaces"),
+    Column("joined_at", BigInteger, nullable=False),
+    Column("left_at", BigInteger, comment="NULL: the bot is there"),
+    Column("set_up_at", BigInteger, comment="NULL: nobody went through /setup yet"),
+    comment="Discord servers and what they set up",
+)
+
+guild_servers = Table(
+    "guild_servers",
+    metadata,
+    Column("guild_id", ForeignKey("guilds.id"), primary_key=True),
+    Column("server_id", ForeignKey("servers.id"), primary_key=True, index=True),
+    Column("shown", Boolean, nullable=False, comment="false: may be seen there, and is not wanted"),
+    Column("granted_at", BigInteger, nullable=False),
+    Column("granted_by", Text, nullable=False, comment="who, as in audit"),
+    comment="which game servers a Discord server may see; no row, no sight",
+)
+
+guild_roles = Table(
+    "guild_roles",
+    metadata,
+    Column("guild_id", ForeignKey("guilds.id"), primary_key=True),
+    Column("role_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("level", Text, primary_key=True),
+    CheckConstraint("level IN ('viewer', 'admin')", name="level"),
+)
+
+guild_channels = Table(
+    "guild_channels",
+    metadata,
+    Column("guild_id", ForeignKey("guilds.id"), primary_key=True),
+    Column("purpose", Text, primary_key=True),
+    Column("channel_id", BigInteger, nullable=False),
+    Column("trouble", Text, comment="why nothing can be posted there; NULL: it works"),
+    Column("trouble_since_at", BigInteger),
+    Column("told_at", BigInteger, comment="when the admins were told; they are told once"),
+    CheckConstraint("purpose IN ('announcements', 'alerts')", name="purpose"),
+)
+
+announcement_cursors = Table(
+    "announcement_cursors",
+    metadata,
+    Column("guild_id", ForeignKey("guilds.id"), primary_key=True),
+    Column("server_id", ForeignKey("servers.id"), primary_key=True, index=True),
+    Column("since_at", BigInteger, nullable=False, comment="what ended before is never announced there"),
+    Column("outbox_id", BigInteger, nullable=False, comment="the last row of outbox that was looked at for it"),
+)
+
+POST_STATES = ("queued", "sending", "sent", "failed", "gone", "dropped")
+
+guild_posts = Table(
+    "guild_posts",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("guild_id", ForeignKey("guilds.id"), nullable=False),
+    Column("kind", Text, nullable=False, comment="round, match, session, ..."),
+    Column("key", Text, nullable=False, comment="of what it tells; with guild and kind unique, so it is posted once"),
+    Column("outbox_id", ForeignKey("outbox.id"), index=True, comment="what set it off; NULL where nothing there did"),
+    Column("channel_id", BigInteger, nullable=False),
+    Column("message_id", BigInteger, comment="NULL until Discord said so"),
+    Column("state", Text, nullable=False),
+    Column("nonce", Text, nullable=False, unique=True, comment="Discord makes one message of it, however often sent"),
+    Column("digest", Text, comment="of what it shows; the same digest needs no edit"),
+    Column("tries", Integer, nullable=False, default=0),
+    Column("next_try_at", BigInteger),
+    Column("error", Text),
+    Column("created_at", BigInteger, nullable=False),
+    Column("sent_at", BigInteger),
+    Column("edited_at", BigInteger),
+    UniqueConstraint("guild_id", "kind", "key"),
+    CheckConstraint("state IN ('queued', 'sending', 'sent', 'failed', 'gone', 'dropped')", name="state"),
+    Index("ix_guild_posts_queue", "state", "next_try_at"),
+)
+
+player_links = Table(
+    "player_links",
+    metadata,
+    Column("user_id", BigInteger, primary_key=True, autoincrement=False, comment="Discord's own id of the person"),
+    Column("player_key", Text, nullable=False, unique=True, comment="players.key, which a rebuild does not change"),
+    Column("method", Text, nullable=False),
+    Column("linked_at", BigInteger, nullable=False),
+    Column("linked_by", Text, nullable=False, comment="who, as in audit"),
+    CheckConstraint("method IN ('proof', 'approval')", name="method"),
+)
+
+link_requests = Table(
+    "link_requests",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("user_id", BigInteger, nullable=False, index=True),
+    Column("player_key", Text, nullable=False, index=True),
+    Column("guild_id", ForeignKey("guilds.id"), nullable=False, index=True),
+    Column("code", Text, nullable=False, comment="to bear in the game for one round, as proof"),
+    Column("state", Text, nullable=False),
+    Column("requested_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+    Column("decided_at", BigInteger),
+    Column("decided_by", Text),
+    CheckConstraint("state IN ('open', 'linked', 'refused', 'withdrawn', 'expired')", name="state"),
+    Index("ix_link_requests_state", "state", "expires_at"),
+)
+
+hidden_players = Table(
+    "hidden_players",
+    metadata,
+    Column("player_key", Text, primary_key=True),
+    Column("user_id", BigInteger, nullable=False, index=True),
+    Column("hidden_at", BigInteger, nullable=False),
+    comment="people who do not want to be shown; their rounds stay as they are",
+)
+
+panels = Table(
+    "panels",
+    metadata,
+    Column("token", Text, primary_key=True, comment="stands in the buttons' ids"),
+    Column("kind", Text, nullable=False),
+    Column("guild_id", BigInteger, comment="NULL in a direct message"),
+    Column("user_id", BigInteger, comment="who may press; NULL: everybody of the right level"),
+    Column("state", Text, nullable=False, comment="JSON"),
+    Column("created_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, index=True, comment="NULL: never"),
+    comment="what the buttons of a message stand for, so that they survive a restart",
+)
