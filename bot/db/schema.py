@@ -487,6 +487,7 @@ mirror_objects = Table(
     Column("etag", Text, comment="the store's mark of that content"),
     Column("proof", Text, comment="what speaks for the store having these bytes: sent, metadata, etag or read"),
     Column("missing_since", BigInteger, comment="first listing that did not show it"),
+    Column("read_at", BigInteger, comment="when its bytes were last read back there and compared"),
     CheckConstraint(
         "state IN ('pending', 'uploading', 'present', 'verified', 'missing', 'differs', 'failed', 'excluded')",
         name="state",

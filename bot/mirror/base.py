@@ -7,7 +7,7 @@ import contextlib
 import hashlib
 import re
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -31,7 +31,9 @@ from bot.mirror.store import (
     SHA256_METADATA,
     Capabilities,
     CreateOnly,
+    Hidden,
     KeyOrder,
+    LifecycleRule,
     ObjectInfo,
     ObjectReader,
     Proof,
@@ -188,7 +190,22 @@ class StoreBase(ABC):
                 if info.key.rpartition("/")[2] != PROBE_KEY:
                     yield info
 
+    async def hidden(self) -> Sequence[Hidden]:
+        """Return what lies below the prefix and is in no listing."""
+        raise self._cannot_tell("earlier versions and unfinished uploads")
+
+    async def lifecycle(self) -> Sequence[LifecycleRule]:
+        """Return the store's own rules by which objects disappear."""
+        raise self._cannot_tell("rules by which objects disappear")
+
     # -- shared steps
+
+    def _cannot_tell(self, what: str) -> Unsupported:
+        return Unsupported(
+            f"{self.name}: nothing can be said about {what}",
+            f"this way into a store of kind {self.settings.kind} does not tell",
+            "Look at the provider's own page",
+        )
 
     def _md5(self, etag: str | None) -> str | None:
         return plain_md5(etag) if self._capabilities is not None and self._capabilities.etag_md5 else None

@@ -22,6 +22,12 @@ WAITING = ("pending", "uploading", "missing")
 
 THERE = ("present", "verified")
 
+DAMAGED = "damaged"
+"""Error code of an object whose bytes were read back and are not ours, whatever the store's mark of it says."""
+
+INTERRUPTED = "interrupted"
+"""Error code of a file whose upload began in a process that is no more."""
+
 _CHANGING = (
     "state",
     "reason",
@@ -34,6 +40,7 @@ _CHANGING = (
     "etag",
     "proof",
     "missing_since",
+    "read_at",
 )
 
 
@@ -57,6 +64,7 @@ class Copy:
     etag: str | None = None
     proof: str | None = None
     missing_since: int | None = None
+    read_at: int | None = None
     before: tuple[str, str | None] = ("", None)
     """State and error code that it was sent from; goes back there where nothing came of it. Not in the database."""
 
@@ -300,7 +308,7 @@ class Book:
             copy.state = "uploading"
         await self.save(copies)
 
-    async def save(self, copies: Sequence[Copy]) -> None:
+    async def save(self, copies: Sequence[Copy], connection: AsyncConnection | None = None) -> None:
         """Write down what became of files; a row whose content changed meanwhile is left to the new content."""
         if not copies:
             return
@@ -326,9 +334,13 @@ class Book:
             }
             for copy in copies
         ]
-        async with self.database.write() as connection:
+        if connection is not None:
             for part in chunks(rows, 1000):
                 await connection.execute(statement, part)
+            return
+        async with self.database.write() as opened:
+            for part in chunks(rows, 1000):
+                await opened.execute(statement, part)
 
     async def unpark(self, connection: AsyncConnection) -> int:
         """Put files that failed for good back in line; return how many."""

@@ -34,10 +34,13 @@ from bot.mirror.errors import (
     Unsupported,
     cleaned,
 )
+from bot.mirror.s3_hidden import find_hidden, lifecycle_rules
 from bot.mirror.store import (
     PROBE_KEY,
     Capabilities,
     CreateOnly,
+    Hidden,
+    LifecycleRule,
     ListingGuard,
     ObjectInfo,
     ObjectReader,
@@ -346,6 +349,20 @@ class S3Store(StoreBase):
         behind = await self._request("list_objects_v2", "listing", Prefix=prefix, MaxKeys=1, StartAfter=guard.last)
         if behind.get("Contents"):
             raise guard.incomplete(f"the store ended it after {guard.count} objects, and there are more")
+
+    # -- what no listing shows
+
+    async def hidden(self) -> list[Hidden]:
+        """Return what lies below the prefix and is in no listing."""
+        return await find_hidden(self._request, self._prefix)
+
+    async def lifecycle(self) -> list[LifecycleRule]:
+        """Return the store's own rules by which objects disappear."""
+        try:
+            answer = await self._request("get_bucket_lifecycle_configuration", "asking for the lifecycle rules")
+        except NotFound:
+            return []  # S3's way of saying that there are none
+        return lifecycle_rules(answer)
 
     # -- errors
 

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -39,7 +39,10 @@ __all__ = [
     "Body",
     "Capabilities",
     "CreateOnly",
+    "Hidden",
+    "HiddenKind",
     "KeyOrder",
+    "LifecycleRule",
     "ListingGuard",
     "ObjectInfo",
     "ObjectReader",
@@ -186,6 +189,56 @@ class StoredObject:
     data: bytes
 
 
+class HiddenKind(StrEnum):
+    """What lies in a bucket, is paid for, and is in no listing.
+
+    Attributes:
+        OLD_VERSION: an earlier version of an object, or one that a hide marker covers.
+        HIDE_MARKER: what a store writes when an object is deleted whose versions it keeps.
+        UNFINISHED_UPLOAD: an upload in parts that was never completed.
+    """
+
+    OLD_VERSION = "old_version"
+    HIDE_MARKER = "hide_marker"
+    UNFINISHED_UPLOAD = "unfinished_upload"
+
+
+@dataclass(frozen=True, slots=True)
+class Hidden:
+    """Something in a bucket that no listing shows.
+
+    Attributes:
+        key: without the destination's prefix.
+        kind: what it is.
+        at: when the store got it, UTC.
+        size: in bytes; None where the store does not say.
+        current: of a hide marker: it covers the object now, and not an earlier one.
+    """
+
+    key: str
+    kind: HiddenKind
+    at: datetime
+    size: int | None = None
+    current: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LifecycleRule:
+    """A rule of the store's own by which objects disappear.
+
+    Attributes:
+        name: as the provider shows it.
+        prefix: of the whole keys that it concerns, the destination's prefix included.
+        days: age in days from which on objects disappear; None where it names a day instead.
+        after: from this time on, UTC.
+    """
+
+    name: str
+    prefix: str
+    days: int | None = None
+    after: datetime | None = None
+
+
 class ObjectReader:
     """The bytes of an object as they come. Iterate over it once, to the end: the check of the whole is there.
 
@@ -287,6 +340,21 @@ class ObjectStore(Protocol):
 
         Raises:
             ListingIncomplete: pages or keys do not follow one another. Whatever came before proves nothing then.
+        """
+
+    async def hidden(self) -> Sequence[Hidden]:
+        """Return what lies below the prefix and is in no listing. A request for each 1,000 of everything there.
+
+        Raises:
+            Unsupported: this store, or this way into it, cannot tell.
+        """
+
+    async def lifecycle(self) -> Sequence[LifecycleRule]:
+        """Return the store's own rules by which objects disappear, with any prefix.
+
+        Raises:
+            Unsupported: this store, or this way into it, cannot tell.
+            StoreAuth: the credentials may not ask; copying does not need that.
         """
 
     async def close(self) -> None:

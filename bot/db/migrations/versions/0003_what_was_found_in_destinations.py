@@ -13,6 +13,12 @@ depends_on = None
 
 def upgrade() -> None:
     """Apply the migration."""
+    op.add_column(
+        "mirror_objects",
+        sa.Column(
+            "read_at", sa.BigInteger(), nullable=True, comment="when its bytes were last read back there and compared"
+        ),
+    )
     op.create_table(
         "inspections",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
