@@ -149,6 +149,9 @@ _EXAMPLE_HEAD = """\
 #   secret_key_env = "B2_KEY"
 #   on_differs = "keep"                # or replace, newer: both keep the replaced copy beside it
 #   exclude = { awards = "*-awards.txt" }
+#   price_per_gb_month = 0.006         # what the provider takes; without prices no cost is shown
+#   price_per_1000_requests = 0.004
+#   currency = "USD"
 #
 # when something counts as late or wrong (seconds; each has a default), and whom to tell:
 #

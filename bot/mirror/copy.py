@@ -37,6 +37,7 @@ from bot.mirror.errors import (
     Unsupported,
     cleaned,
 )
+from bot.mirror.inspect import count, note_look
 from bot.mirror.progress import Rate
 from bot.mirror.report import SAMPLES, CycleReport, Ended
 from bot.mirror.settings import Destination
@@ -254,9 +255,11 @@ class Copier:
         store = await self.store()
         # All of it, before anything is concluded: a listing that fails half-way says nothing about the rest.
         listing: dict[str, ObjectInfo] = {}
+        began = time.monotonic()
         async with contextlib.aclosing(store.list()) as found:
             async for info in found:
                 listing[info.key] = info
+        seconds = time.monotonic() - began
         report.listed = len(listing)
         report.listed_bytes = sum(info.size for info in listing.values())
         copies = await self.book.copies()
@@ -266,6 +269,7 @@ class Copier:
             if await self.book.track():
                 copies = await self.book.copies()
         await self._compare(copies, listing, report)
+        await note_look(self, count(listing.values()), seconds=seconds, basis="cycle")
         await self.book.note_working(
             last_listing_at=int(self.clock()),
             listed_objects=report.listed,

@@ -59,6 +59,13 @@ class DestinationSettings(BaseModel):
     part_size: Annotated[int, Field(ge=5 * _MIB, le=512 * _MIB, description="bytes; larger objects go in parts")] = (
         8 * _MIB
     )
+    price_per_gb_month: Annotated[
+        float | None, Field(ge=0, allow_inf_nan=False, description="what the provider takes for 10^9 bytes a month")
+    ] = None
+    price_per_1000_requests: Annotated[
+        float | None, Field(ge=0, allow_inf_nan=False, description="what it takes for 1,000 listings")
+    ] = None
+    currency: Annotated[str, Field(pattern=r"^([A-Z]{3})?$", description="of the prices, such as EUR")] = ""
 
     @field_validator("prefix")
     @classmethod
@@ -86,6 +93,12 @@ class DestinationSettings(BaseModel):
         if value and re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,63}", value) is None:
             raise ValueError("give the name of an environment variable, not the secret itself")
         return value
+
+    @model_validator(mode="after")
+    def _prices_have_a_currency(self) -> DestinationSettings:
+        if not self.currency and (self.price_per_gb_month is not None or self.price_per_1000_requests is not None):
+            raise ValueError('a price needs CURRENCY, such as "EUR"')
+        return self
 
     @model_validator(mode="after")
     def _kind_has_what_it_needs(self) -> DestinationSettings:
