@@ -136,6 +136,7 @@ class DestinationFacts:
         differs: files that are there with other bytes.
         failed: files that failed for good.
         unexplained: differences that no rule explains, by the last comparison of ledger and listing.
+        unexamined: objects that a listing showed and no such comparison has looked into.
         unsure: files that one listing did not show, and the next has to.
         pending: files that wait to be sent.
         oldest_pending_at: since when the first of them waits.
@@ -157,6 +158,7 @@ class DestinationFacts:
     differs: int = 0
     failed: int = 0
     unexplained: int = 0
+    unexamined: int = 0
     unsure: int = 0
     pending: int = 0
     oldest_pending_at: int | None = None
@@ -249,6 +251,10 @@ def _destination_reasons(facts: DestinationFacts, limits: Limits, now: int) -> l
         if facts.unexplained == 1:
             text = "1 difference that nothing explains"
         found.append(Reason("unexplained", Colour.YELLOW, text, True, None, diagnose))
+    if facts.unexamined:
+        objects = "object is" if facts.unexamined == 1 else "objects are"
+        text = f"{facts.unexamined:,} {objects} there that nobody has explained yet"
+        found.append(Reason("unexamined", Colour.YELLOW, text, True, None, f"python -m bot reconcile {name}"))
     if facts.unsure:
         text = f"{_files(facts.unsure)} not shown by the last listing; the next one tells"
         found.append(Reason("unsure", Colour.YELLOW, text, command=sync))
