@@ -11,8 +11,9 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
+from tests.standins.objectstores import rclone_program
 from tests.standins.sshd import sshd_or_skip
-from tools.bench import fetching, importing, steady
+from tools.bench import fetching, importing, mirroring, steady
 from tools.bench.__main__ import Group, Options, comparisons
 from tools.bench.environment import Environment, absent, run, tool, worker
 from tools.bench.material import Material
@@ -227,7 +228,7 @@ def test_material_is_made_once(tmp_path: Path) -> None:
 async def test_tools_that_are_absent_fail_or_hang_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
     assert absent("no-such-program") == "no-such-program is not installed"
     assert absent("sh") is None
-    assert {"seconds", "cpu"} == (await tool("sh", "-c", "cat > /dev/null", stdin=b"text")).keys()
+    assert {"seconds", "cpu", "whole"} == (await tool("sh", "-c", "cat > /dev/null", stdin=b"text")).keys()
     with pytest.raises(MeasureError, match="No such file"):
         await tool("no-such-program")
     with pytest.raises(MeasureError, match=r"^out of luck$"):
@@ -357,6 +358,34 @@ async def test_polls_start_and_idling(tmp_path: Path) -> None:
     assert poll["files"] == FILES
     assert poll["cold_queries"] == 1
     assert poll["warm_queries"] == 0
+
+
+async def test_copies_in_sync_and_uploaded(tmp_path: Path) -> None:
+    async with Environment(tmp_path) as environment:
+        outcomes = await once([make(environment, "moto", 4) for make in (mirroring.in_sync, mirroring.upload)])
+    for key in ("in-sync-moto", "upload-moto"):
+        for name, result in outcomes[key].results.items():
+            if name.startswith(("ours", "bare")):
+                (sample,) = result.samples
+                assert sample is not None, result.skipped
+                # A bare listing shows the probe's object as well.
+                assert sample["files"] == (5 if name.startswith("bare") else 4)
+                assert sample["whole"] > sample["seconds"]
+
+
+async def test_five_destinations_get_five_copies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rclone_program()
+    monkeypatch.setattr("tools.bench.environment.FAR", 4.0)
+    async with Environment(tmp_path) as environment:
+        outcomes = await once([mirroring.several(environment, 2)])
+    samples = [result.samples[0] for result in outcomes["five-destinations"].results.values()]
+    assert [sample and sample["files"] for sample in samples] == [10, 2]
+
+
+def test_a_target_may_be_about_another_contender_than_the_first() -> None:
+    results = {name: result(name, value) for name, value in (("ours", 9.0), ("our other way", 1.0), ("theirs", 2.0))}
+    target = Target("faster than theirs", most=1, against=("theirs",), contender="our other way")
+    assert judge(target, results["ours"], results).value == 0.5
 
 
 async def test_a_process_that_does_not_get_ready_is_ended(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from tools.bench import fetching, importing, steady
+from tools.bench import fetching, importing, mirroring, steady
 from tools.bench.environment import Environment
 from tools.bench.material import STANDARD_FILES
 from tools.bench.measure import Comparison, MeasureError, Outcome, compare
@@ -29,6 +29,7 @@ class Group(StrEnum):
     POLL = "poll"
     START = "start"
     IDLE = "idle"
+    MIRROR = "mirror"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,8 @@ async def comparisons(environment: Environment, options: Options) -> list[Compar
         found.append(steady.start())
     if Group.IDLE in options.only:
         found.append(await steady.idle(environment, files, options.idle_seconds))
+    if Group.MIRROR in options.only:
+        found += mirroring.comparisons(environment, min(files, mirroring.OBJECTS))
     return found
 
 

@@ -20,6 +20,7 @@ from typing import Any
 import pytest
 from sqlalchemy.engine import make_url
 
+from tests.standins.objectstores import LOGIN, moto_server, rclone_program, rclone_server
 from tests.standins.postgres import execute, postgres_server
 from tests.standins.sshd import OpenSshServer, running_sshd, sshd_or_skip
 from tools.bench.material import Material
@@ -71,6 +72,8 @@ class Environment:
         self._far: Address | None = None
         self._sshd: OpenSshServer | None = None
         self._postgres: str | None = None
+        self._object_stores: dict[str, str] = {}
+        self._far_object_stores: dict[str, str] = {}
         self._work: Path | None = None
 
     async def __aenter__(self) -> Environment:
@@ -110,21 +113,58 @@ class Environment:
         """Return the address of the same sshd with `FAR` milliseconds of round trip."""
         if self._far is None:
             near = await self.near()
-            # A process of its own: the delay must not wait for our loop.
-            process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "tools.bench.delay_proxy"),
-                *("--to", f"127.0.0.1:{near.port}", "--round-trip", str(FAR)),
-                stdout=asyncio.subprocess.PIPE,
-                cwd=REPOSITORY,
-            )
-            self._stack.push_async_callback(_end, process)
-            if process.stdout is None or self._sshd is None:
-                raise RuntimeError("the delay proxy has no output")
-            port = int(await asyncio.wait_for(process.stdout.readline(), 20))
+            if self._sshd is None:
+                raise RuntimeError("sshd is not running")
+            port = await self._delayed(near.port)
             known_hosts = self.work / "known_hosts_far"
             known_hosts.write_text(f"[127.0.0.1]:{port} {self._sshd.host_key}\n")
             self._far = Address(port, near.user, near.key, known_hosts)
         return self._far
+
+    async def _delayed(self, port: int) -> int:
+        """Return a port that leads to another one, with `FAR` milliseconds of round trip."""
+        # A process of its own: the delay must not wait for our loop.
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "tools.bench.delay_proxy"),
+            *("--to", f"127.0.0.1:{port}", "--round-trip", str(FAR)),
+            stdout=asyncio.subprocess.PIPE,
+            cwd=REPOSITORY,
+        )
+        self._stack.push_async_callback(_end, process)
+        if process.stdout is None:
+            raise RuntimeError("the delay proxy has no output")
+        return int(await asyncio.wait_for(process.stdout.readline(), 20))
+
+    # ------------------------------------------------------------------ object stores
+
+    async def object_store(self, name: str) -> str:
+        """Return the address of an S3 server, `rclone` (fast) or `moto` (slow), with a bucket in it."""
+        if name not in self._object_stores:
+            folder = self.work / name
+            folder.mkdir()
+            server = {"rclone": rclone_server, "moto": moto_server}[name]
+            self._object_stores[name] = await asyncio.to_thread(self._stack.enter_context, server(folder))
+        return self._object_stores[name]
+
+    async def far_object_store(self, name: str) -> str:
+        """Return the address of the same server with `FAR` milliseconds of round trip."""
+        if name not in self._far_object_stores:
+            port = int((await self.object_store(name)).rpartition(":")[2])
+            self._far_object_stores[name] = f"http://127.0.0.1:{await self._delayed(port)}"
+        return self._far_object_stores[name]
+
+    def aws_environment(self) -> dict[str, str]:
+        """Return what `aws` is run with: the key of these servers, and nothing of the person's own settings."""
+        keep = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+        return keep | {
+            "AWS_ACCESS_KEY_ID": LOGIN[0],
+            "AWS_SECRET_ACCESS_KEY": LOGIN[1],
+            "AWS_DEFAULT_REGION": "us-east-1",
+            "AWS_CONFIG_FILE": str(self.work / "none"),
+            "AWS_SHARED_CREDENTIALS_FILE": str(self.work / "none"),
+            "AWS_REQUEST_CHECKSUM_CALCULATION": "when_required",
+            "AWS_RESPONSE_CHECKSUM_VALIDATION": "when_required",
+        }
 
     # ------------------------------------------------------------------ databases
 
@@ -153,27 +193,29 @@ class Environment:
 
 
 async def worker(task: str, **parameters: Any) -> Sample:
-    """Do one task of `tools.bench.worker` in a process of its own; return its answer.
+    """Do one task of `tools.bench.worker` in a process of its own; return its answer, and `whole` seconds of it.
 
     Raises:
         MeasureError: it failed.
     """
-    out, _, _ = await run((sys.executable, "-m", "tools.bench.worker", task, json.dumps(parameters)), cwd=REPOSITORY)
+    command = (sys.executable, "-m", "tools.bench.worker", task, json.dumps(parameters))
+    out, whole, _ = await run(command, cwd=REPOSITORY)
     answer: dict[str, float] = json.loads(out)
-    return answer
+    return answer | {"whole": whole}
 
 
 async def tool(*command: str | Path, stdin: bytes = b"", environment: Mapping[str, str] | None = None) -> Sample:
     """Run another tool from start to end.
 
     Returns:
-        `seconds` by the wall and `cpu` seconds of it and what it started.
+        `seconds` by the wall and `cpu` seconds of it and what it started. `whole` is the same as `seconds`: what it
+        takes to start is part of it.
 
     Raises:
         MeasureError: it failed.
     """
     _, seconds, cpu = await run(command, stdin=stdin, environment=environment)
-    return {"seconds": seconds, "cpu": cpu}
+    return {"seconds": seconds, "cpu": cpu, "whole": seconds}
 
 
 async def run(
@@ -230,6 +272,15 @@ def no_sshd() -> str | None:
     """Return that there is no OpenSSH server to measure with, or None where there is one."""
     try:
         sshd_or_skip()
+    except (pytest.skip.Exception, pytest.fail.Exception) as none:
+        return str(none)
+    return None
+
+
+def no_rclone() -> str | None:
+    """Return that there is no rclone that serves S3, or None where there is one."""
+    try:
+        rclone_program()
     except (pytest.skip.Exception, pytest.fail.Exception) as none:
         return str(none)
     return None

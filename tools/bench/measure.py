@@ -46,6 +46,7 @@ class Target:
         against: names of contenders; of several the best counts.
         least: instead of `most`: what their number divided by ours has to be at least.
         when: whether it can be judged here at all. A promise in seconds is about one number of files.
+        contender: whose number it is; ours, the first one, where not given.
     """
 
     text: str
@@ -54,6 +55,7 @@ class Target:
     against: tuple[str, ...] = ()
     least: float | None = None
     when: bool = True
+    contender: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +162,8 @@ def ratio(of: Result, to: Result, metric: str) -> Ratio | None:
 def judge(target: Target, ours: Result, results: Mapping[str, Result]) -> Verdict:
     """Hold a target against what was measured."""
     value: float | None
+    if target.contender is not None:
+        ours = results[target.contender]
     if not target.against:
         value = ours.median(target.metric)
     else:

@@ -11,6 +11,7 @@ import asyncio
 import bisect
 import contextlib
 import json
+import os
 import resource
 import sqlite3
 import statistics
@@ -421,6 +422,98 @@ async def poll_known(*, at: dict[str, Any], url: str, archive: str, warm: int) -
     return answer
 
 
+# ---------------------------------------------------------------------- copies
+
+
+def _s3(at: dict[str, Any]) -> dict[str, Any]:
+    """Return the settings of a bucket, with its key in the environment, where destinations look for it."""
+    os.environ["BENCH_KEY_ID"], os.environ["BENCH_SECRET"] = at["key_id"], at["secret"]
+    return {
+        "kind": "s3",
+        "bucket": at["bucket"],
+        "endpoint": at["endpoint"],
+        "region": "us-east-1",
+        "addressing": "path",
+        "access_key_env": "BENCH_KEY_ID",
+        "secret_key_env": "BENCH_SECRET",
+    }
+
+
+async def mirror_cycle(
+    *, url: str, archive: str, at: dict[str, Any], prefixes: list[str], engine: str, cycles: int
+) -> Answer:
+    """Run cycles of one destination for each prefix, all at once and with open clients; the last cycle counts."""
+    from bot.db.engine import Database
+    from bot.ingest.archive import Archive
+    from bot.ingest.importer import Importer
+    from bot.ingest.ledger import Ledger
+    from bot.ingest.poll import Poller
+    from bot.ingest.rules import CountingRules
+    from bot.log import configure_logging
+    from bot.mirror.copy import Copier
+    from bot.mirror.mirrors import Mirrors
+    from bot.mirror.settings import Destination
+
+    configure_logging("warning")
+    database = Database(url)
+    try:
+        importer = Importer(database, CountingRules())
+        server = await importer.server("main", ZONE)
+        folder = Archive(Path(archive))
+        poller = Poller(server, None, folder, Ledger(database, server, folder), importer)
+        pollers = {"main": poller}
+        copiers = []
+        for prefix in prefixes:
+            settings = Destination(name=prefix, prefix=prefix, engine=engine, **_s3(at))
+            copiers.append(Copier(settings, database, pollers))
+            await copiers[-1].store()
+        for _ in range(cycles):
+            watch = Stopwatch()
+            reports = await Mirrors(copiers, pollers).cycle()
+            answer = watch.read()
+        for copier in copiers:
+            await copier.close()
+    finally:
+        await database.close()
+    if any(report.error or report.failed for report in reports):
+        raise RuntimeError(f"it did not work: {reports[0].summary}")
+    files = sum(report.in_sync + len(report.uploaded) for report in reports)
+    return answer | {"files": files}
+
+
+async def list_bare(*, at: dict[str, Any], prefix: str, engine: str) -> Answer:
+    """List a prefix with a library alone, its client open and used once before."""
+    found = 0
+    if engine == "obstore":
+        import obstore
+        from obstore.store import S3Store
+
+        store = S3Store(
+            at["bucket"],
+            endpoint=at["endpoint"],
+            region="us-east-1",
+            access_key_id=at["key_id"],
+            secret_access_key=at["secret"],
+            client_options={"allow_http": True},
+        )
+        await obstore.list(store, prefix="nothing-here/").collect_async()
+        watch = Stopwatch()
+        async for page in obstore.list(store, prefix=prefix, chunk_size=1000):
+            found += len(page)
+        return watch.read() | {"files": found}
+    import aioboto3
+    from botocore.config import Config  # type: ignore[import-untyped]
+
+    session = aioboto3.Session(aws_access_key_id=at["key_id"], aws_secret_access_key=at["secret"])
+    config = Config(s3={"addressing_style": "path"}, request_checksum_calculation="when_required")
+    async with session.client("s3", endpoint_url=at["endpoint"], region_name="us-east-1", config=config) as client:
+        await client.list_objects_v2(Bucket=at["bucket"], Prefix="nothing-here/")
+        watch = Stopwatch()
+        async for page in client.get_paginator("list_objects_v2").paginate(Bucket=at["bucket"], Prefix=prefix):
+            found += len(page.get("Contents", ()))
+        return watch.read() | {"files": found}
+
+
 TASKS: dict[str, Callable[..., Awaitable[Answer]]] = {
     task.__name__: task
     for task in (
@@ -435,6 +528,8 @@ TASKS: dict[str, Callable[..., Awaitable[Answer]]] = {
         backlog,
         ledger_of,
         poll_known,
+        mirror_cycle,
+        list_bare,
     )
 }
 
