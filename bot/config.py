@@ -25,6 +25,8 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
+from bot.cron import Cron
+
 Table = TypeVar("Table", bound=BaseModel)
 
 SERVER_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
@@ -91,6 +93,9 @@ class GameServerSettings(BaseModel):
     name: Annotated[str, Field(description="short name, part of every key")]
     host: Annotated[str, Field(min_length=1)]
     port: Annotated[int, Field(ge=1, le=65535)] = 22
+    game_port: Annotated[
+        int, Field(ge=1, le=65535, description="UDP port that players connect to; it tells who is online")
+    ] = 27960
     user: Annotated[str, Field(min_length=1)]
     folder: Annotated[str, Field(min_length=1, description="folder of the round-stats files on the game server")]
     key_path: OptionalPath = None
@@ -127,6 +132,12 @@ class Settings(BaseSettings):
     discord_bot_token: Annotated[
         OptionalSecret, Field(description="token of the Discord application; without it the bot runs headless")
     ] = None
+    discord_command_guilds: Annotated[
+        tuple[int, ...],
+        NoDecode,
+        BeforeValidator(_comma_separated),
+        Field(description="ids of the only Discord servers that get the commands, separated by commas; empty = all"),
+    ] = ()
     server_name: Annotated[str, Field(description="short name of the game server, part of every key")] = "main"
     server_timezone: Annotated[
         str, Field(description="IANA zone of the game server's clock; file names carry its local time")
@@ -162,6 +173,12 @@ class Settings(BaseSettings):
     mirror_interval: Annotated[
         int, Field(ge=10, le=86400, description="seconds between two comparisons of a destination with what is here")
     ] = 900
+    reconcile_schedule: Annotated[
+        Cron, Field(description="when ledger and destinations are compared: a cron expression in UTC, or off")
+    ] = "0 3 * * *"
+    snapshot_schedule: Annotated[
+        Cron, Field(description="when a snapshot of the database goes to every destination: cron in UTC, or off")
+    ] = "30 3 * * *"
     web_port: Annotated[
         int, Field(ge=0, le=65535, description="port of the web pages and the API, on 127.0.0.1; 0 = none")
     ] = 8080
