@@ -165,6 +165,17 @@ _EXAMPLE_HEAD = """\
 #   webhook_format = "discord"         # or json; auto tells them apart by the address
 #   heartbeat_url_env = "HEARTBEAT"    # a Healthchecks-type address that raises the alarm when nobody calls any more
 #   reminder = 86400
+#
+# and when things are done by themselves, besides RECONCILE_SCHEDULE and SNAPSHOT_SCHEDULE below:
+#
+#   [schedule]
+#   inspect_interval = 3600            # seconds between two looks at live statistics; 0 = off
+#   verify_schedule = "30 4 * * *"     # when some of the copies are read back; minute, hour, day, month, weekday in UTC
+#   verify_percent = 2.5               # how many of them: all within 40 days
+#   drill_schedule = "0 5 * * sun"     # when the newest snapshot is restored elsewhere, to prove that it can be
+#   daily_snapshots = 7                # of the database, kept at each destination
+#   weekly_snapshots = 4
+#   monthly_snapshots = 12
 """
 
 

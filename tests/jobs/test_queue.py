@@ -522,7 +522,7 @@ async def test_a_stop_asks_first_and_marks_what_is_left(database: Database) -> N
 
 
 async def _running(database: Database, count: int) -> bool:
-    return sum(row.state == "running" for row in await rows(database)) == count
+    return [row.state for row in await rows(database)].count("running") == count
 
 
 async def test_what_was_left_off_at_a_stop_goes_on_and_that_counts_as_no_death(database: Database) -> None:
@@ -619,7 +619,7 @@ async def test_old_ended_jobs_go_but_the_last_ones_of_each_kind_and_active_ones_
     assert await queue.book.prune() == 5
     async with database.read() as connection:
         counted = await connection.execute(select(jobs.c.kind, func.count()).group_by(jobs.c.kind))
-        kept = {kind: count for kind, count in counted}
+        kept: dict[str, int] = {row.kind: row[1] for row in counted}
         oldest = await connection.scalar(select(func.min(jobs.c.id)).where(jobs.c.kind == "echo"))
     assert kept == {"echo": KEPT_OF_A_KIND, "rare": 3, "busy": 30}
     assert oldest == "echo005"
