@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.db.schema import players, rounds, servers, sessions
 from bot.stats.errors import QuestionError
-from bot.stats.matches import PlayerInfo
+from bot.stats.matches import PlayerInfo, ServerNames, on_servers, server_names
 from bot.stats.periods import ALL_TIME, Period
 from bot.stats.rollups import Sources, current_sources
 from bot.stats.totals import sums
@@ -69,6 +69,11 @@ class Metric:
     decimals: int = 2
     higher_is_better: bool = True
 
+    def of(self, sums: Any) -> float | None:
+        """Return the value of some sums (attributes of `columns`' names), None where it is unknown or undefined."""
+        numbers = [getattr(sums, column) for column in self.columns]
+        return None if None in numbers else self.value(*numbers)
+
     def standard_rounds(self) -> int:
         """Return the rounds a player needs in a large set of data."""
         return RATE_ROUNDS if self.rate else COUNT_ROUNDS
@@ -109,6 +114,11 @@ _ALL: Final = (
     Metric("revives", "Revives per round", "revives/round",
            "revives given / rounds, of the rounds whose files tell revives",
            ("revives_given", "revives_rounds"), metrics.per_round),
+    _count("headshots", "Headshots", "sum of hits on the head, with the weapons that can score one",
+           column="accuracy_headshots"),
+    _count("killing_spree", "Longest spree", "most kills in a row without a death, within one round"),
+    _count("assists", "Kill assists", "sum of opponents damaged within 1.5 s before somebody else killed them",
+           column="kill_assists"),
     _count("gibs", "Gibs", "sum of opponents' bodies destroyed"),
     Metric("gib_rate", "Gibs per kill", "gibs/kill", "gibs / kills", ("gibs", "kills"), metrics.gib_rate,
            sample=Sample.KILLS),
@@ -143,10 +153,10 @@ DEFAULT_METRIC: Final = "dpm"
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """Which rounds a question is about. `server` and `map_name` are names; None means all."""
+    """Which rounds a question is about. `server` (one or several) and `map_name` are names; None means all."""
 
     period: Period = ALL_TIME
-    server: str | None = None
+    server: ServerNames = None
     map_name: str | None = None
 
 
@@ -165,7 +175,7 @@ class LeaderboardEntry:
 
 
 class WhyEmpty(StrEnum):
-    """Why a leaderboard has no entries."""
+    """Why a leaderboard, or another answer, is empty."""
 
     NO_ROUNDS = "no rounds are stored yet"
     NOTHING_COUNTS = "no stored round counts: only bots, too few people, filler maps or round 2 without its round 1"
@@ -173,6 +183,7 @@ class WhyEmpty(StrEnum):
     NO_SUCH_MAP = "this map was never played"
     NONE_IN_SCOPE = "no counted rounds in this selection"
     BELOW_MINIMUM = "nobody reaches the minimum"
+    NOT_USED = "nobody used it in this selection"
     NOT_RECORDED = "the files of these rounds do not tell it"
 
 
@@ -320,8 +331,13 @@ async def _why_empty(
         if all(standing.value(metric) is None for standing in standings):
             return WhyEmpty.NOT_RECORDED
         return WhyEmpty.BELOW_MINIMUM
+    return await why_no_rounds(connection, scope)
+
+
+async def why_no_rounds(connection: AsyncConnection, scope: Scope) -> WhyEmpty:
+    """Return why a scope holds no counted rounds."""
     if scope.server is not None:
-        known = select(func.count()).where(servers.c.name == scope.server)
+        known = select(func.count()).select_from(servers).where(*on_servers(scope.server))
         if not (await connection.execute(known)).scalar_one():
             return WhyEmpty.NO_SUCH_SERVER
     stored = (await connection.execute(select(func.count()).select_from(rounds))).scalar_one()
@@ -368,7 +384,7 @@ def scope_values(scope: Scope) -> dict[str, Any]:
     values = {
         "since": scope.period.since,
         "until": scope.period.until,
-        "server": scope.server,
+        "server": server_names(scope.server),
         "map_name": None if scope.map_name is None else scope.map_name.lower(),
     }
     return {name: value for name, value in values.items() if value is not None}
@@ -385,8 +401,8 @@ def scope_conditions(source: FromClause, shape: ScopeShape) -> list[ColumnElemen
             inside = inside.where(sessions.c.started_at < bindparam("until"))
         conditions.append(source.c.session_id.in_(inside))
     if shape.server:
-        mine = select(servers.c.id).where(servers.c.name == bindparam("server")).scalar_subquery()
-        conditions.append(source.c.server_id == mine)
+        mine = select(servers.c.id).where(servers.c.name.in_(bindparam("server", expanding=True)))
+        conditions.append(source.c.server_id.in_(mine))
     if shape.map_name:
         conditions.append(source.c.map_name == bindparam("map_name"))
     return conditions

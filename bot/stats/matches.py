@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Row, select
+from sqlalchemy import ColumnElement, Row, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.db.schema import matches, players, rounds, servers
@@ -18,6 +18,27 @@ from parsers import MapResult, RoundFlag
 
 PLAYED_ORDER = (rounds.c.ended_at, rounds.c.file_name)
 """The order in which a server's rounds were played."""
+
+
+ServerNames = str | tuple[str, ...] | None
+"""Which game servers a question is about: one by its name, some, or None for all of them."""
+
+
+def server_names(server: ServerNames) -> tuple[str, ...] | None:
+    """Return the names, None for all game servers."""
+    return (server,) if isinstance(server, str) else server
+
+
+def on_servers(server: ServerNames) -> list[ColumnElement[bool]]:
+    """Return the conditions over `servers` that leave out every other game server."""
+    names = server_names(server)
+    return [] if names is None else [servers.c.name.in_(names)]
+
+
+def of_servers(server: ServerNames) -> str:
+    """Return the servers as the end of a sentence: nothing for all of them."""
+    names = server_names(server)
+    return "" if names is None else f" of server {', '.join(names)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,14 +222,14 @@ ROUND_COLUMNS = (
 
 
 async def match_answer(
-    connection: AsyncConnection, key: str, *, server: str | None = None, match_id: int | None = None
+    connection: AsyncConnection, key: str, *, server: ServerNames = None, match_id: int | None = None
 ) -> MatchAnswer:
     """Answer about one match.
 
     Args:
         connection: to read from.
         key: the match's key (local time and map, such as `2025-10-14-212214-supply`), or the name of one of its files.
-        server: name of the game server; any if None.
+        server: name of the game server, or names; any if None.
         match_id: asks for this match instead of a key.
 
     Raises:
@@ -226,11 +247,9 @@ async def match_answer(
     else:
         named = select(rounds.c.match_id).where(rounds.c.file_name == key)
         query = query.where((matches.c.key == key) | matches.c.id.in_(named))
-    if server is not None:
-        query = query.where(servers.c.name == server)
-    found = (await connection.execute(query)).all()
+    found = (await connection.execute(query.where(*on_servers(server)))).all()
     if not found:
-        raise NotFoundError(f"there is no match {key!r}" + ("" if server is None else f" of server {server}"))
+        raise NotFoundError(f"there is no match {key!r}{of_servers(server)}")
     names = sorted({row.name for row in found})
     if len(names) > 1:
         raise AmbiguousError(f"several servers played {key!r}: {', '.join(names)}; name one", names)

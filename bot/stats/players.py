@@ -27,7 +27,7 @@ from bot.stats.leaderboards import (
     scope_shape,
     scope_values,
 )
-from bot.stats.matches import PlayerInfo, ServerInfo
+from bot.stats.matches import PlayerInfo, ServerInfo, ServerNames, server_names
 from bot.stats.rollups import EVERY_ROUND, WEAPON_COUNTERS, Sources, current_sources
 from bot.stats.totals import Totals, round_rows, sums
 from parsers import WEAPONS, metrics, strip_colors
@@ -143,7 +143,9 @@ class PlayerAnswer:
 # ---------------------------------------------------------------------- finding
 
 
-async def find_players(connection: AsyncConnection, text: str, *, limit: int = MOST_HITS) -> list[PlayerHit]:
+async def find_players(
+    connection: AsyncConnection, text: str, *, server: ServerNames = None, limit: int = MOST_HITS
+) -> list[PlayerHit]:
     """Find people by GUID or name, best first; bots are never found.
 
     In order: the whole GUID, the latest name, any earlier name, the beginning of a GUID (of 4 characters or more),
@@ -152,6 +154,7 @@ async def find_players(connection: AsyncConnection, text: str, *, limit: int = M
     Args:
         connection: to read from.
         text: what a person wrote; upper and lower case do not matter, colour codes are taken off.
+        server: only who played on this game server, or one of these; anywhere if None.
         limit: how many at most.
     """
     wanted = text.strip()
@@ -163,7 +166,7 @@ async def find_players(connection: AsyncConnection, text: str, *, limit: int = M
     query = (
         select(players.c.id, players.c.guid, players.c.name, players.c.last_seen_at, player_names.c.name.label("known"))
         .join(player_names, player_names.c.player_id == players.c.id)
-        .where(players.c.is_bot.is_(False))
+        .where(players.c.is_bot.is_(False), *_played_on(server))
     )
     if plain.isascii():
         conditions = [player_names.c.name.icontains(plain, autoescape=True)]
@@ -183,6 +186,19 @@ async def find_players(connection: AsyncConnection, text: str, *, limit: int = M
     return [hit for _, hit in sorted(best.values(), key=lambda item: item[0])][:limit]
 
 
+def _played_on(server: ServerNames) -> list[ColumnElement[bool]]:
+    names = server_names(server)
+    if names is None:
+        return []
+    there = (
+        select(player_rounds.c.round_id)
+        .join(rounds, rounds.c.id == player_rounds.c.round_id)
+        .join(servers, servers.c.id == rounds.c.server_id)
+        .where(player_rounds.c.player_id == players.c.id, servers.c.name.in_(names))
+    )
+    return [there.exists()]
+
+
 def _closeness(row: Any, plain: str, guid: str | None) -> int | None:
     known = row.known.casefold()
     if guid is not None and row.guid == guid:
@@ -196,16 +212,17 @@ def _closeness(row: Any, plain: str, guid: str | None) -> int | None:
     return 5 if plain in known else None
 
 
-async def find_player(connection: AsyncConnection, text: str) -> PlayerInfo:
+async def find_player(connection: AsyncConnection, text: str, *, server: ServerNames = None) -> PlayerInfo:
     """Return the one player that a text means.
 
-    One who bears exactly this GUID or name is meant, whoever else has it as a part of his.
+    One who bears exactly this GUID or name is meant, whoever else has it as a part of his. With `server`, only who
+    played on that game server, or one of those.
 
     Raises:
         NotFoundError: nobody fits.
         AmbiguousError: several do; the choices are `PlayerHit`s.
     """
-    hits = await find_players(connection, text)
+    hits = await find_players(connection, text, server=server)
     if not hits:
         raise NotFoundError(f"nobody is called {text.strip()!r}, and no GUID begins so")
     plain = strip_colors(text.strip()).casefold()
@@ -276,7 +293,7 @@ async def player_answer(
     ]
     # The kept sums of weapons do not tell the maps apart.
     armoury = (EVERY_ROUND if shape.map_name else sources).weapons
-    weapons = [_weapon(row) for row in await connection.execute(_weapons_query(armoury, shape), asked)]
+    weapons = [weapon_line(row) for row in await connection.execute(_weapons_query(armoury, shape), asked)]
     weapons.sort(key=lambda item: (-item.kills, -item.hits, -item.shots, item.weapon))
     return PlayerAnswer(
         player=PlayerInfo(head.id, head.guid, head.latest),
@@ -304,7 +321,8 @@ def _enough(played: Sequence[PlayerSession], wanted: int) -> list[int]:
     return ids
 
 
-def _weapon(row: Any) -> PlayerWeapon:
+def weapon_line(row: Any) -> PlayerWeapon:
+    """Return what a row of weapon counters says."""
     weapon = WEAPONS[row.weapon]
     counts = weapon.counts_for_accuracy
     return PlayerWeapon(

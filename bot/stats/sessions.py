@@ -15,7 +15,18 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.db.schema import matches, player_rounds, players, rounds, servers, sessions
 from bot.stats.errors import AmbiguousError, NotFoundError
-from bot.stats.matches import PLAYED_ORDER, ROUND_COLUMNS, MatchInfo, PlayerInfo, ServerInfo, match_info
+from bot.stats.matches import (
+    PLAYED_ORDER,
+    ROUND_COLUMNS,
+    MatchInfo,
+    PlayerInfo,
+    ServerInfo,
+    ServerNames,
+    match_info,
+    of_servers,
+    on_servers,
+    server_names,
+)
 from bot.stats.periods import midnight
 from bot.stats.teams import LineUp, SidesOfRound, TeamLabel, find_line_ups
 from bot.stats.totals import Totals, round_rows, sums
@@ -177,7 +188,7 @@ _SESSION = (
 async def list_sessions(
     connection: AsyncConnection,
     *,
-    server: str | None = None,
+    server: ServerNames = None,
     offset: int = 0,
     limit: int = 10,
     all_kinds: bool = False,
@@ -186,7 +197,7 @@ async def list_sessions(
 
     Args:
         connection: to read from.
-        server: name of the game server; all if None.
+        server: name of the game server, or names; all if None.
         offset: how many of the most recent to skip.
         limit: how many to return at most.
         all_kinds: also those that do not count (bots, too few people, filler maps).
@@ -206,10 +217,8 @@ async def list_sessions(
     return SessionPage(tuple(await _infos(connection, found, scope)), total, offset)
 
 
-def _scope(server: str | None, all_kinds: bool) -> list[ColumnElement[bool]]:
-    scope: list[ColumnElement[bool]] = []
-    if server is not None:
-        scope.append(servers.c.name == server)
+def _scope(server: ServerNames, all_kinds: bool) -> list[ColumnElement[bool]]:
+    scope = on_servers(server)
     if not all_kinds:
         scope.append(sessions.c.counted.is_(True))
     return scope
@@ -266,7 +275,7 @@ async def _infos(
 # ---------------------------------------------------------------------- one of them
 
 
-async def find_session(connection: AsyncConnection, selector: str = "last", *, server: str | None = None) -> int:
+async def find_session(connection: AsyncConnection, selector: str = "last", *, server: ServerNames = None) -> int:
     """Return the id of the session that a person means.
 
     A date finds the sessions that began on it, in the server's local time. Where none did, it finds those that were
@@ -275,7 +284,7 @@ async def find_session(connection: AsyncConnection, selector: str = "last", *, s
     Args:
         connection: to read from.
         selector: `last`, `YYYY-MM-DD`, `YYYY-MM-DD#2`, or an id.
-        server: name of the game server; all if None.
+        server: name of the game server, or names; all if None.
 
     Raises:
         NotFoundError: there is none; the message says why.
@@ -296,16 +305,12 @@ async def find_session(connection: AsyncConnection, selector: str = "last", *, s
         query = query.where(sessions.c.id == int(wanted), *_scope(server, all_kinds=True))
         session_id: int | None = (await connection.execute(query)).scalar_one_or_none()
         if session_id is None:
-            raise NotFoundError(f"there is no session {wanted}" + _of_server(server))
+            raise NotFoundError(f"there is no session {wanted}" + of_servers(server))
         return session_id
     raise NotFoundError(f"{selector!r} says no session; write {SELECTOR_HELP}")
 
 
-def _of_server(server: str | None) -> str:
-    return "" if server is None else f" of server {server}"
-
-
-async def _last(connection: AsyncConnection, server: str | None) -> int:
+async def _last(connection: AsyncConnection, server: ServerNames) -> int:
     query = (
         select(sessions.c.id)
         .join(servers, servers.c.id == sessions.c.server_id)
@@ -319,23 +324,22 @@ async def _last(connection: AsyncConnection, server: str | None) -> int:
     return session_id
 
 
-async def _why_none(connection: AsyncConnection, server: str | None) -> str:
+async def _why_none(connection: AsyncConnection, server: ServerNames) -> str:
     known = list((await connection.scalars(select(servers.c.name).order_by(servers.c.name))).all())
-    if server is not None and server not in known:
+    if isinstance(server, str) and server not in known:
         return f"there is no server {server!r}; known: {', '.join(known) or 'none yet'}"
     query = select(func.count()).select_from(rounds).join(servers, servers.c.id == rounds.c.server_id)
-    if server is not None:
-        query = query.where(servers.c.name == server)
-    stored = (await connection.execute(query)).scalar_one()
+    stored = (await connection.execute(query.where(*on_servers(server)))).scalar_one()
     if not stored:
-        return f"no rounds are stored yet{_of_server(server)}"
-    return f"none of the {stored} stored rounds{_of_server(server)} counts: only bots, too few people or filler maps"
+        return f"no rounds are stored yet{of_servers(server)}"
+    return f"none of the {stored} stored rounds{of_servers(server)} counts: only bots, too few people or filler maps"
 
 
-async def _of_day(connection: AsyncConnection, day: date, number: int | None, server: str | None) -> int:
+async def _of_day(connection: AsyncConnection, day: date, number: int | None, server: ServerNames) -> int:
+    names = server_names(server)
     zones: dict[str, list[int]] = {}
     for row in await connection.execute(select(servers.c.id, servers.c.name, servers.c.time_zone)):
-        if server in (None, row.name):
+        if names is None or row.name in names:
             zones.setdefault(row.time_zone, []).append(row.id)
     if not zones:
         raise NotFoundError(await _why_none(connection, server))
@@ -355,10 +359,10 @@ async def _of_day(connection: AsyncConnection, day: date, number: int | None, se
         if found:
             break
     else:
-        raise NotFoundError(f"nobody played on {day}{_of_server(server)}")
+        raise NotFoundError(f"nobody played on {day}{of_servers(server)}")
     if number is not None:
         if not 1 <= number <= len(found):
-            raise NotFoundError(f"there is no session #{number} on {day}{_of_server(server)}, only {len(found)}")
+            raise NotFoundError(f"there is no session #{number} on {day}{of_servers(server)}, only {len(found)}")
         return int(found[number - 1].id)
     if len(found) == 1:
         return int(found[0].id)

@@ -197,6 +197,11 @@ _EXPRESSIONS: dict[str, ColumnElement[Any]] = {
 }
 
 
+def round_column(name: str) -> ColumnElement[Any]:
+    """Return the expression of one sum over `player_rounds`, joined with `rounds` and `matches`."""
+    return _EXPRESSIONS[name] if name in _EXPRESSIONS else _p[name]
+
+
 def round_rows(*, counted: bool = True) -> Select[Any]:
     """Return the selection of every player's every round, with a column for each of the sums.
 
@@ -215,7 +220,7 @@ def round_rows(*, counted: bool = True) -> Select[Any]:
             _r.match_id,
             _r.map_name,
             _r.server_id,
-            *((_EXPRESSIONS[name] if name in _EXPRESSIONS else _p[name]).label(name) for name in NAMES),
+            *(round_column(name).label(name) for name in NAMES),
         )
         .join(rounds, _r.id == _p.round_id)
         .outerjoin(matches, matches.c.id == _r.match_id)
