@@ -41,7 +41,7 @@ from bot.mirror.inspect import count, note_look
 from bot.mirror.progress import Rate
 from bot.mirror.report import SAMPLES, CycleReport, Ended
 from bot.mirror.settings import Destination
-from bot.mirror.store import ObjectInfo, ObjectStore, Proof, PutResult
+from bot.mirror.store import SNAPSHOTS, ObjectInfo, ObjectStore, Proof, PutResult
 from parsers import MAX_FILE_BYTES, is_stats_file_name
 
 log = structlog.get_logger()
@@ -589,7 +589,7 @@ class Copier:
         """Sort what the listing shows and we do not expect; return, by server, what neither archive nor ledger has."""
         candidates: dict[str, list[ObjectInfo]] = {}
         for key, info in listing.items():
-            if key in known:
+            if key in known or key.startswith(SNAPSHOTS):
                 continue
             server, _, name = key.partition("/")
             poller = self.pollers.get(server)

@@ -24,7 +24,7 @@ from bot.ingest.poll import Poller
 from bot.ingest.rules import CountingRules
 from bot.mirror.bodies import md5_of
 from bot.mirror.copy import Copier, fetch
-from bot.mirror.store import ObjectInfo, ObjectStore
+from bot.mirror.store import SNAPSHOTS, ObjectInfo, ObjectStore
 from bot.stats.export import dump_line, export
 from parsers import MAX_FILE_BYTES, is_stats_file_name
 
@@ -88,6 +88,8 @@ async def restore_from(
     by_server: dict[str, list[ObjectInfo]] = {}
     async with contextlib.aclosing(store.list()) as listing:
         async for info in listing:
+            if info.key.startswith(SNAPSHOTS):
+                continue
             report.listed += 1
             server, _, name = info.key.partition("/")
             if is_stats_file_name(name) and info.size <= MAX_FILE_BYTES:

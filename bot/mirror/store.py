@@ -36,6 +36,7 @@ from bot.mirror.errors import (
 __all__ = [
     "PROBE_BODY",
     "PROBE_KEY",
+    "SNAPSHOTS",
     "Body",
     "Capabilities",
     "CreateOnly",
@@ -55,6 +56,9 @@ __all__ = [
 
 PROBE_KEY = ".etlegacy-stats-bot"
 """The one object besides the copies: written once below the prefix, never changed, left out of all listings."""
+
+SNAPSHOTS = ".snapshots/"
+"""Where snapshots of the database lie below the prefix. They are ours, and no copies of stats files."""
 
 PROBE_BODY = (
     b"This object was written by the ET:Legacy stats bot to find out what this store can do,\n"
