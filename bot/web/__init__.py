@@ -1,0 +1,1 @@
+"""The web face: pages for people, a JSON API for programs, numbers for Prometheus."""
