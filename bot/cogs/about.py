@@ -1,0 +1,66 @@
+"""/ping, /about and /help: is it well, what is it, and what can I do with it."""
+
+from __future__ import annotations
+
+import time
+from importlib.metadata import PackageNotFoundError, version
+
+from discord import app_commands
+from sqlalchemy import select
+from sqlalchemy.exc import SQLAlchemyError
+
+from bot.cogs.access import Level, needs
+from bot.cogs.answers import answer
+from bot.cogs.face import Cog, Face, Question
+from bot.cogs.panel import Tone, panel
+from bot.cogs.text import when
+from bot.db.engine import DatabaseError
+from bot.locales import Texts
+
+
+def program_version() -> str:
+    """Return this program's version; `?` where it was not installed."""
+    try:
+        return version("etlegacy-stats-bot")
+    except PackageNotFoundError:
+        return "?"
+
+
+class About(Cog):
+    """What the bot says of itself."""
+
+    @app_commands.command()
+    @needs(Level.MEMBER, private=True, dm=True)
+    async def ping(self, interaction: Question) -> None:
+        """How the bot is: Discord, database, game servers."""
+        t = await self.bot.texts_for(interaction, private=True)
+        database = await self._database_ms()
+        discord_ms = round(self.bot.latency * 1000) if self.bot.latency == self.bot.latency else None
+        rows = [
+            t("ping.discord", ms=t.number(discord_ms)),
+            t("ping.database_down") if database is None else t("ping.database", ms=database),
+            self._sources(t),
+            t("ping.up", since=when(self.bot.started_at, "R"), version=program_version()),
+        ]
+        well = database is not None
+        await answer(interaction, panel(t("ping.title"), "\n".join(rows), tone=Tone.GOOD if well else Tone.BAD))
+
+    async def _database_ms(self) -> int | None:
+        """Return how long the database takes to answer, in milliseconds; None where it does not."""
+        began = time.perf_counter()
+        try:
+            async with self.bot.database.read() as connection:
+                await connection.execute(select(1))
+        except (DatabaseError, SQLAlchemyError):
+            return None
+        return max(round((time.perf_counter() - began) * 1000), 1)
+
+    def _sources(self, t: Texts) -> str:
+        """Return the state of the game servers in one line, without their names: everybody may read it."""
+        count = len(self.bot.app.pollers)
+        return t("ping.sources", count=count)
+
+
+async def setup(bot: Face) -> None:
+    """Load the commands."""
+    await bot.add_cog(About(bot))
