@@ -9,6 +9,7 @@ from __future__ import annotations
 import ipaddress
 import json
 import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -132,7 +133,8 @@ def _stamp(at: int) -> str:
 
 def harmless(text: str, limit: int) -> str:
     """Return text from outside for a Discord message: no mention, no formatting, no link, no trick of direction."""
-    text = " ".join(re.sub(r"[^\x20-\x7e\u00a1-\u200a\u2010-\u2027\u2030-\u205e\u2070-\ud7ff]", " ", text).split())
+    text = "".join(c if c.isprintable() and not unicodedata.combining(c) else " " for c in text)
+    text = " ".join(text.split())
     text = text.replace("://", ":\u200b//")
     text = re.sub(r"([\\*_~`|<>\[\]()#@-])", r"\\\1", text)
     if len(text) <= limit:
