@@ -1,0 +1,1 @@
+"""How pictures are drawn: everything below loads matplotlib and belongs to the drawing process."""
