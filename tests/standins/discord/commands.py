@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tests.standins.discord import command_rules
+from tests.standins.discord import command_rules, limits
 from tests.standins.discord.errors import ApiError
 from tests.standins.discord.model import Json
 
@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 __all__ = ["CHAT_INPUT", "MESSAGE", "USER", "CommandStore"]
 
 CHAT_INPUT, USER, MESSAGE = 1, 2, 3
-
-CREATES_PER_DAY = 200
 
 
 class CommandStore:
@@ -95,7 +93,7 @@ class CommandStore:
     def _count_creates(self, guild_id: int | None, number: int) -> None:
         now = self._world.clock.now()
         recent = [at for at in self._creates.get(guild_id, []) if at > now - 86_400]
-        if len(recent) + number > CREATES_PER_DAY:
+        if len(recent) + number > limits.COMMAND_CREATES_PER_DAY.value:
             raise ApiError(400, 30034)
         self._creates[guild_id] = recent + [now] * number
 

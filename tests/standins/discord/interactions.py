@@ -176,6 +176,18 @@ class Interaction:
             errors.add(("type",), "BASE_TYPE_CHOICES", f"Value must be one of {sorted(allowed)}.")
             errors.raise_if_any()
         data = body.get("data") or {}
+        try:
+            self._take(kind, data, files)
+        except ApiError as error:
+            if error.errors is not None and "data" not in error.errors and "_errors" not in error.errors:
+                # Here a message is a part of the body, so the paths of its errors begin one level up.
+                raise ApiError(error.status, error.code, errors={"data": error.errors}) from None
+            raise
+        self.response = kind
+        self.answered_after = elapsed
+        self.world.changed()
+
+    def _take(self, kind: int, data: Json, files: dict[int, Upload]) -> None:
         if kind == REPLY:
             self.original = self._create(data, files)
         elif kind == DEFER:
@@ -198,9 +210,6 @@ class Interaction:
             modal_rules.check_modal(data)
             self.world.accept()
             self.modal = data
-        self.response = kind
-        self.answered_after = elapsed
-        self.world.changed()
 
     def callback_payload(self) -> Json:
         """Return the answer to `with_response=1`."""
