@@ -15,6 +15,12 @@ _GRAMMAR = re.compile(
     r"-(?P<map>[\w.\-+]{1,64})-round-(?P<round>[12])(?P<kind>_ws|-endstats)?\.txt",
     re.ASCII,
 )
+# Days 1 to 28 are in every month, so that nothing has to be counted: what nearly every name of a listing is like.
+_PLAIN = re.compile(
+    r"(?!0000)\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|1\d|2[0-8])-(?:[01]\d|2[0-3])[0-5]\d[0-5]\d"
+    r"-[\w.\-+]{1,64}-round-[12](?:_ws|-endstats)?\.txt",
+    re.ASCII,
+)
 _KINDS = {None: FileKind.ROUND, "-endstats": FileKind.AWARDS, "_ws": FileKind.WEAPONS}
 _EXPECTED = "a name like YYYY-MM-DD-HHMMSS-<map>-round-<1 or 2>.txt"
 
@@ -45,6 +51,8 @@ def parse_file_name(name: str) -> FileName:
 
 def is_stats_file_name(name: str) -> bool:
     """Tell whether `name` is the name of a stats file of any kind; see `parse_file_name`."""
+    if _PLAIN.fullmatch(name) is not None:
+        return True
     try:
         parse_file_name(name)
     except ParseError:

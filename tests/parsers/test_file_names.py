@@ -85,3 +85,20 @@ def test_an_error_travels_between_processes() -> None:
     again = pickle.loads(pickle.dumps(error))
     assert vars(again) == vars(error)
     assert str(again) == str(error) == "a.txt, line 3: expected a number, found 'x'"
+
+
+@given(
+    st.from_regex(
+        r"\d{4}-[01]\d-[0-3]\d-[0-2]\d[0-6]\d[0-6]\d-[a-z._+-]{1,5}-round-[0-3](_ws|-endstats|x)?\.txt", fullmatch=True
+    )
+)
+@example("2031-02-28-235959-a-round-1.txt")
+@example("2032-02-29-000000-a-round-1.txt")
+@example("2031-04-31-000000-a-round-1.txt")
+def test_a_name_is_a_stats_files_exactly_where_it_can_be_taken_apart(name: str) -> None:
+    try:
+        parse_file_name(name)
+    except ParseError:
+        assert not is_stats_file_name(name)
+    else:
+        assert is_stats_file_name(name)
