@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 import structlog
 
+from bot.actions import EXPECTED, Actions, Parts
 from bot.config import Settings
 from bot.db import migrate
 from bot.db.engine import Database
@@ -18,6 +19,9 @@ from bot.ingest.lease import Lease
 from bot.ingest.ledger import Ledger
 from bot.ingest.poll import Poller
 from bot.ingest.rules import CountingRules
+from bot.jobs.queue import JobQueue
+from bot.jobs.settings import ScheduleSettings
+from bot.log import Scrubber
 from bot.mirror.copy import Copier
 from bot.mirror.mirrors import Mirrors
 from bot.mirror.settings import destinations_of
@@ -28,6 +32,9 @@ log = structlog.get_logger()
 
 class App:
     """The running parts: database, importer, a poller for each game server and a copier for each destination.
+
+    `actions` is what anybody may ask for, `jobs` the queue it goes through. Asking works at once; the work begins when
+    the queue is started.
 
     Use `opened`, which starts them in the right order and closes them in the reverse one.
     """
@@ -45,6 +52,11 @@ class App:
         self.pollers = {poller.server.name: poller for poller in pollers}
         # Copies are made of the files of every server; a poller for one that is not set up may join them.
         self.mirrors = Mirrors((), dict(self.pollers))
+        scrubber = Scrubber(settings.secrets())
+        self.jobs = JobQueue(database, importer.clock, expected=EXPECTED, scrub=scrubber.scrub)
+        schedule = settings.table("schedule", ScheduleSettings)
+        parts = Parts(settings, database, importer, self.pollers, self.mirrors, importer.clock, schedule)
+        self.actions = Actions(parts, self.jobs)
 
 
 def counting_rules(settings: Settings) -> CountingRules:
@@ -101,7 +113,7 @@ async def opened(settings: Settings, *, clock: Callable[[], float] = time.time) 
             await copier.book.open()
             stack.push_async_callback(copier.close)
             copiers.append(copier)
-        app.mirrors = Mirrors(copiers, app.mirrors.pollers)
+        app.mirrors = app.actions.parts.mirrors = Mirrors(copiers, app.mirrors.pollers)
         yield app
 
 

@@ -172,6 +172,10 @@ class Running:
         """Say that the process ends."""
         self._ending.set()
 
+    async def until_ending(self) -> None:
+        """Wait until the process ends."""
+        await self._ending.wait()
+
     def leave_off_if_ending(self) -> None:
         """Leave off here where the process ends.
 
