@@ -219,12 +219,12 @@ async def _backlog(poller: Poller, console: Console) -> None:
 
 
 async def _last_session(app: App, console: Console) -> None:
-    from bot.cli.answers import _show_session
+    from bot.cli.answers.sessions import show_session
     from bot.stats.sessions import find_session, session_answer
 
     async with app.database.read() as connection:
         answer = await session_answer(connection, await find_session(connection, "last"))
-    _show_session(console, answer)
+    show_session(console, answer)
 
 
 async def _diagnosis(poller: Poller, console: Console) -> None:

@@ -232,8 +232,20 @@ async def _why_empty(connection: AsyncConnection, scope: Scope) -> WhyEmpty:
 # ---------------------------------------------------------------------- statements, each built once
 
 
-def _doubtful() -> ColumnElement[bool]:
-    return or_(*(rounds.c.flags.contains(flag.value) for flag in DOUBTFUL))
+def _doubtful(metric: Metric | None = None) -> ColumnElement[bool]:
+    flags = [*DOUBTFUL]
+    if metric is not None and "denied_playtime" in metric.columns:
+        flags.append(RoundFlag.DENIED_OUT_OF_RANGE)
+    return or_(*(rounds.c.flags.contains(flag.value) for flag in flags))
+
+
+def _column(name: str) -> ColumnElement[Any]:
+    """Return a sum's expression; of the believed rounds each has its own, without a look at the round itself."""
+    if name == "denied_playtime":
+        return player_rounds.c.denied_playtime
+    if name == "denied_time":
+        return case((player_rounds.c.denied_playtime.is_not(None), player_rounds.c.time_played))
+    return round_column(name)
 
 
 @lru_cache(maxsize=64)
@@ -260,10 +272,10 @@ def _records_query(key: str, grain: Grain, shape: ScopeShape) -> Select[Any]:
     return _of_rounds(METRICS[key], shape) if grain is Grain.ROUND else _of_sums(METRICS[key], grain, shape)
 
 
-def _believed(shape: ScopeShape) -> list[ColumnElement[bool]]:
+def _believed(metric: Metric, shape: ScopeShape) -> list[ColumnElement[bool]]:
     return [
         rounds.c.excluded.is_(None),
-        or_(rounds.c.flags == "", ~_doubtful()),
+        or_(rounds.c.flags == "", ~_doubtful(metric)),
         *scope_conditions(rounds, shape),
     ]
 
@@ -282,24 +294,18 @@ def _sample_column(metric: Metric) -> str | None:
     return Sample.KILLS.value if metric.key == "kd" else None
 
 
-_needs_rounds = frozenset({"denied_playtime", "denied_time"})
-"""Sums whose expression looks at the round's own row."""
-
-
 def _of_rounds(metric: Metric, shape: ScopeShape) -> Select[Any]:
     """Return the best single rounds: chosen among the players' lines alone, which is fast, then told in full."""
     p = player_rounds.c
-    columns = [round_column(name) for name in metric.columns]
+    columns = [_column(name) for name in metric.columns]
     order = _order(metric, columns)
     sample = _sample_column(metric)
     chosen = select(
         p.round_id, p.line, order.label("ordered"), *(c.label(n) for n, c in zip(metric.columns, columns, strict=True))
     )
-    if _needs_rounds & set(metric.columns):
-        chosen = chosen.join(rounds, rounds.c.id == p.round_id)
     chosen = (
         chosen.where(
-            p.round_id.in_(select(rounds.c.id).where(*_believed(shape)).correlate(None)),
+            p.round_id.in_(select(rounds.c.id).where(*_believed(metric, shape)).correlate(None)),
             p.player_id.not_in(select(players.c.id).where(players.c.is_bot.is_(True))),
             order > 0,
             *_least(metric, p.time_played, None if sample is None else p[sample]),
@@ -339,7 +345,7 @@ def _of_sums(metric: Metric, grain: Grain, shape: ScopeShape) -> Select[Any]:
     key = rounds.c.match_id if grain is Grain.MATCH else rounds.c.session_id
     total = func.max if metric.key == "killing_spree" else func.sum
     sample = _sample_column(metric)
-    summed = {name: total(round_column(name)) for name in metric.columns}
+    summed = {name: total(_column(name)) for name in metric.columns}
     order = _order(metric, list(summed.values()))
     chosen = (
         select(
@@ -351,8 +357,9 @@ def _of_sums(metric: Metric, grain: Grain, shape: ScopeShape) -> Select[Any]:
         )
         .select_from(player_rounds)
         .join(rounds, rounds.c.id == player_rounds.c.round_id)
-        .where(*_believed(shape), key.is_not(None))
-        .group_by(player_rounds.c.player_id, key)
+        .where(*_believed(metric, shape), key.is_not(None))
+        # In this order SQLite sorts once, instead of looking up every line by its player.
+        .group_by(key, player_rounds.c.player_id)
         .having(
             order > 0,
             *_least(
