@@ -1,4 +1,4 @@
-"""How the bot and a drawing process talk through a pipe: a job is its length and a pickle, an answer a head and bytes."""
+"""How the bot and a drawing process talk: a job is its length and a pickle, an answer is a head and bytes."""
 
 from __future__ import annotations
 

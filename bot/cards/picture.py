@@ -63,13 +63,16 @@ class Card(Protocol):
     """
 
     @property
-    def title(self) -> str: ...
+    def title(self) -> str:
+        """What the picture is of."""
 
     @property
-    def alt_text(self) -> str: ...
+    def alt_text(self) -> str:
+        """Its facts in words."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """Its file name without the ending."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,18 +38,23 @@ CACHE_BYTES: Final = 8 * 2**20
 LARGEST: Final = 32 * 2**20
 """Bytes of a picture that are taken from a process."""
 
-_KEPT_ENVIRONMENT = ("PATH", "LANG", "LC_ALL", "SYSTEMROOT")
+_PACKAGES: Final = Path(bot.__file__).resolve().parents[1]
+_KEPT_ENVIRONMENT: Final = ("PATH", "LANG", "LC_ALL", "SYSTEMROOT")
 
 
-class _ProcessEnded(Exception):
+class _EndedError(Exception):
     """A drawing process is gone."""
 
 
 class _Process:
     """One drawing process; it draws one picture at a time."""
 
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
+    def __init__(
+        self, process: asyncio.subprocess.Process, jobs: asyncio.StreamWriter, answers: asyncio.StreamReader
+    ) -> None:
         self._process = process
+        self._jobs = jobs
+        self._answers = answers
         self.pictures = 0
 
     @classmethod
@@ -61,7 +66,7 @@ class _Process:
         """
         environment = {name: os.environ[name] for name in _KEPT_ENVIRONMENT if name in os.environ}
         # Found wherever this package lies; `-P` keeps the working folder out of the way.
-        environment["PYTHONPATH"] = str(Path(bot.__file__).resolve().parents[1])
+        environment["PYTHONPATH"] = str(_PACKAGES)
         environment |= {"HOME": str(folder), "MPLCONFIGDIR": str(folder), "MPLBACKEND": "agg"}
         process = await asyncio.create_subprocess_exec(
             sys.executable,
@@ -75,7 +80,9 @@ class _Process:
             cwd=folder,
             start_new_session=True,  # Ctrl-C is for us
         )
-        self = cls(process)
+        if process.stdin is None or process.stdout is None:
+            raise RuntimeError("a process without the pipes that were asked for")
+        self = cls(process, process.stdin, process.stdout)
         try:
             await self._answer()
         except BaseException:
@@ -91,33 +98,27 @@ class _Process:
         """Have a picture drawn; return its bytes, width and height.
 
         Raises:
-            _ProcessEnded: it died over it.
+            _EndedError: it died over it.
             CardError: it could not.
         """
         self.pictures += 1
-        writer = self._process.stdin
-        assert writer is not None
         try:
-            writer.write(FRAME.pack(len(job)) + job)
-            await writer.drain()
+            self._jobs.write(FRAME.pack(len(job)) + job)
+            await self._jobs.drain()
         except ConnectionError:
-            raise _ProcessEnded from None
+            raise _EndedError from None
         return await self._answer()
 
     async def _answer(self) -> tuple[bytes, int, int]:
-        reader = self._process.stdout
-        assert reader is not None
         try:
-            status, width, height, size = HEAD.unpack(await reader.readexactly(HEAD.size))
+            status, width, height, size = HEAD.unpack(await self._answers.readexactly(HEAD.size))
             if size > LARGEST:
-                raise _ProcessEnded
-            data = await reader.readexactly(size)
+                raise _EndedError
+            data = await self._answers.readexactly(size)
         except (asyncio.IncompleteReadError, ConnectionError):
-            raise _ProcessEnded from None
+            raise _EndedError from None
         if status == Status.FAILED:
-            raise CardError(
-                f"the picture could not be drawn ({data.decode(errors='replace')}); this is a mistake in it"
-            )
+            raise CardError(f"the picture could not be drawn: {data.decode(errors='replace')}; please report it")
         return data, width, height
 
     async def end(self) -> None:
@@ -125,11 +126,9 @@ class _Process:
         with contextlib.suppress(ProcessLookupError):
             self._process.kill()
         await self._process.wait()
-        # The pipes' transports are closed with the process only once the loop has looked at them.
-        if self._process.stdin is not None:
-            self._process.stdin.close()
-            with contextlib.suppress(ConnectionError):
-                await self._process.stdin.wait_closed()
+        self._jobs.close()
+        with contextlib.suppress(ConnectionError):
+            await self._jobs.wait_closed()
 
     async def ending(self) -> str:
         """Say how it ended."""
@@ -254,7 +253,7 @@ class Studio:
                 f"the picture was not ready after {self._deadline:.0f} s and was given up; try again when the machine "
                 "has less to do"
             ) from None
-        except _ProcessEnded:
+        except _EndedError:
             how = "" if process is None else await process.ending()
             await self._end([process] if process else [])
             raise CardError(f"the drawing process ended{how}; the next picture gets a new one") from None
@@ -277,7 +276,7 @@ class Studio:
             self._folder = Path(tempfile.mkdtemp(prefix="etlegacy-cards-"))
         try:
             return await _Process.start(self._folder)
-        except _ProcessEnded:
+        except _EndedError:
             raise CardError("the drawing process does not start; is matplotlib installed? (`make install`)") from None
         except OSError as error:
             raise CardError(f"the drawing process does not start: {error.strerror or error}") from error

@@ -1,4 +1,4 @@
-"""The drawing process: reads cards from its standard input and writes pictures to its standard output, until the end."""
+"""The drawing process: reads cards from its standard input and writes pictures to its standard output."""
 
 from __future__ import annotations
 
