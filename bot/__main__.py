@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from bot.cli import answers, demo, health, mirror, run, setup
+from bot.cli import answers, demo, health, mirror, reconcile, run, setup
 
 app = typer.Typer(
     name="python -m bot",
@@ -17,6 +17,7 @@ run.register(app)
 answers.register(app)
 health.register(app)
 mirror.register(app)
+reconcile.register(app)
 setup.register(app)
 demo.register(app)
 

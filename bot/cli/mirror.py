@@ -176,7 +176,10 @@ def _remarks(status: Status) -> Iterator[str]:
             f"other bytes are there; ours go there, and those are kept beside, with: python -m bot mirror force FILE "
             f"--to {condition.name}"
         )
-    if condition.foreign_objects:
+    if status.unexplained and status.run is not None:
+        show = f"python -m bot reconcile show {status.run.id}"
+        yield f"{status.unexplained:,} differences that nothing explains; each with its name: {show}"
+    elif condition.foreign_objects:
         yield f"{condition.foreign_objects:,} objects there are no copies of ours; they are left alone"
 
 
@@ -272,14 +275,15 @@ def backfill_command(destination: OneDestination, as_json: JsonOption = False) -
 
     async def main() -> CycleReport:
         async with opened_copiers(settings, destination) as (_, (copier,)):
-            with _bar(f"to {destination}", quiet=as_json) as progress:
+            with bar(f"to {destination}", quiet=as_json) as progress:
                 return await copier.cycle(asked=True, progress=progress)
 
     _end_of([run(main)], as_json=as_json)
 
 
 @contextmanager
-def _bar(what: str, *, quiet: bool) -> Iterator[Callable[[int, int], None]]:
+def bar(what: str, *, quiet: bool) -> Iterator[Callable[[int, int], None]]:
+    """Show a progress bar on a terminal; gives what is to be told of work done and work in all."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
@@ -432,7 +436,7 @@ async def _restore(settings: Settings, source: str, *, dry_run: bool, quiet: boo
                 await poller.start()
             return poller
 
-        with _bar(f"from {source}", quiet=quiet) as progress:
+        with bar(f"from {source}", quiet=quiet) as progress:
             report = await restore_from(copier, poller_for, dry_run=dry_run, progress=progress)
         if not dry_run:
             details: dict[str, object] = {"restored": len(report.restored), "failed": len(report.failed)}
@@ -457,7 +461,7 @@ async def _drill(settings: Settings, source: str, *, quiet: bool) -> Drill:
         zones = {row.name: ZoneInfo(row.time_zone) for row in rows}
         with (
             tempfile.TemporaryDirectory(prefix="etl-restore-drill-") as folder,
-            _bar(f"drill from {source}", quiet=quiet) as progress,
+            bar(f"drill from {source}", quiet=quiet) as progress,
         ):
             return await drill(copier, app.database, counting_rules(settings), zones, Path(folder), progress)
 

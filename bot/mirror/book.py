@@ -257,7 +257,7 @@ class Book:
         if states:
             query = query.where(mirror_objects.c.state.in_(states))
         async with self.database.read() as connection:
-            return [_copy(row) for row in await connection.execute(query)]
+            return [copy_of(row) for row in await connection.execute(query)]
 
     async def find(self, server: str, name: str) -> Copy | None:
         """Return one file's row."""
@@ -269,7 +269,7 @@ class Book:
         )
         async with self.database.read() as connection:
             row = (await connection.execute(query)).one_or_none()
-        return None if row is None else _copy(row)
+        return None if row is None else copy_of(row)
 
     async def due(self, count: int, *, asked: bool = False) -> list[Copy]:
         """Return the next files to send, the newest first: a backfill does not hold up what was just played.
@@ -288,7 +288,7 @@ class Book:
                 if not asked:
                     query = query.where(or_(c.next_try_at.is_(None), c.next_try_at <= now))
                 rows = await connection.execute(query.order_by(c.name.desc()).limit(count))
-                found += [_copy(row) for row in rows]
+                found += [copy_of(row) for row in rows]
         return sorted(found, key=lambda copy: copy.name, reverse=True)[:count]
 
     async def next_due_at(self) -> int | None:
@@ -413,7 +413,8 @@ class Book:
         return found
 
 
-def _copy(row: Any) -> Copy:
+def copy_of(row: Any) -> Copy:
+    """Return a row of `mirror_objects` as what it says of a file."""
     values = dict(row._mapping)
     del values["destination_id"], values["queued_at"]
     return Copy(**values)

@@ -720,6 +720,14 @@ class Copier:
                 if self.lease is not None:
                     await self.lease.release()
 
+    async def keep_lease(self) -> None:
+        """Keep the lease during long work.
+
+        Raises:
+            LeaseLostError: another process has it.
+        """
+        await self._hold()
+
     async def _hold(self) -> None:
         if self.lease is not None and (holder := await self.lease.hold()) is not None:
             raise LeaseLostError(f"{holder.holder} copies to {self.name} just now; wait until it is done")

@@ -22,7 +22,7 @@ from bot.health.census import stored_bytes
 from bot.ingest.archive import REPLACED, content_hash
 from bot.mirror.bodies import md5_of
 from bot.mirror.book import DAMAGED, THERE, Condition, Copy
-from bot.mirror.errors import ContentMismatch, ListingIncomplete, StoreAuth, StoreError, Unsupported
+from bot.mirror.errors import ContentMismatch, ListingIncomplete, StoreAuth, StoreError, TooLarge, Unsupported
 from bot.mirror.evidence import Closer, Evidence, Facts, plainly_there
 from bot.mirror.inspect import outside_prefix
 from bot.mirror.runs import Difference
@@ -197,7 +197,7 @@ async def read_bytes(store: ObjectStore, key: str) -> bytes:
             async for part in parts:
                 data += part
                 if len(data) > MAX_FILE_BYTES:
-                    raise ContentMismatch(f"{store.name}: {key}", "it is longer than any stats file", "Look what it is")
+                    raise TooLarge(f"{store.name}: {key}", "it is longer than any stats file", "Look what it is")
     return bytes(data)
 
 

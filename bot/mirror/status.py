@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
 from bot.mirror.book import THERE, WAITING, Condition, Total
 from bot.mirror.copy import Copier
 from bot.mirror.progress import Eta, Rate, eta
+from bot.mirror.runs import Cause, Run, latest_run
 
 
 class Health(StrEnum):
@@ -16,7 +17,7 @@ class Health(StrEnum):
 
     OK = "ok"
     BACKFILL = "backfill"  # works, and files are still to be sent
-    ATTENTION = "attention"  # files differ, are missing, or failed for good
+    ATTENTION = "attention"  # files differ, are missing, failed for good, or something there is nobody's
     FAILING = "failing"  # the last try did not work; it is tried again
     AUTH = "auth"  # it does not take our credentials: a person has to mend that
     PAUSED = "paused"
@@ -35,6 +36,7 @@ class Status:
         expected: files that are to be there.
         rate: how fast files went lately.
         eta: when the rest will be there; None where it is not known.
+        run: the last comparison of ledger and listing that came to a conclusion.
     """
 
     condition: Condition
@@ -44,6 +46,14 @@ class Status:
     expected: Total
     rate: Rate
     eta: Eta | None
+    run: Run | None = None
+
+    @property
+    def unexplained(self) -> int:
+        """Differences that no rule explains, and objects that are nobody's, by the last comparison. Never healthy."""
+        if self.run is None:
+            return 0
+        return sum(self.run.causes.get(cause.value, 0) for cause in (Cause.UNEXPLAINED, Cause.FOREIGN))
 
 
 async def status_of(copier: Copier) -> Status:
@@ -58,23 +68,26 @@ async def status_of(copier: Copier) -> Status:
     expected = Total(stored.files + left.files + settled.files, stored.bytes + left.bytes + settled.bytes)
     rate = Rate(condition.rate, condition.rate_spread, condition.rate_samples)
     moving = condition.paused_at is None and not condition.failures
-    return Status(
+    run = await latest_run(copier.database, copier.name)
+    found = Status(
         condition,
-        _health(condition, totals, left.files),
+        Health.UNKNOWN,
         totals,
         stored,
         expected,
         rate,
         eta(left.files, rate) if moving else None,
+        run,
     )
+    return replace(found, health=_health(condition, totals, left.files, found.unexplained))
 
 
-def _health(condition: Condition, totals: dict[str, Total], left: int) -> Health:
+def _health(condition: Condition, totals: dict[str, Total], left: int, unexplained: int) -> Health:
     if condition.paused_at is not None:
         return Health.PAUSED
     if condition.failures:
         return Health.AUTH if condition.last_error_code == "auth" else Health.FAILING
-    if any(state in totals for state in ("missing", "differs", "failed")):
+    if unexplained or any(state in totals for state in ("missing", "differs", "failed")):
         return Health.ATTENTION
     if left:
         return Health.BACKFILL
@@ -111,6 +124,14 @@ def status_record(status: Status) -> dict[str, Any]:
             "objects": condition.listed_objects,
             "bytes": condition.listed_bytes,
             "foreign": condition.foreign_objects,
+        },
+        "reconciled": None
+        if status.run is None
+        else {
+            "run": status.run.id,
+            "as_of": status.run.ended_at,
+            "causes": dict(status.run.causes),
+            "unexplained": status.unexplained,
         },
         "last_ok_at": condition.last_ok_at,
         "error": condition.last_error if failing else None,
