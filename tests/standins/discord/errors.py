@@ -83,7 +83,11 @@ class FormErrors:
     def raise_if_any(self) -> None:
         """Raise 400 50035 with every error that was noted."""
         if self._errors:
-            raise ApiError(400, 50035, errors=self._errors)
+            raise self.as_error()
+
+    def as_error(self) -> ApiError:
+        """Return 400 50035 with every error that was noted."""
+        return ApiError(400, 50035, errors=self._errors)
 
 
 class Violation(AssertionError):  # noqa: N818 - says what happened

@@ -9,15 +9,13 @@ import asyncio
 import json
 import secrets
 import zlib
-from collections import deque
-from dataclasses import dataclass, field
-from enum import IntEnum, IntFlag
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from aiohttp import WSCloseCode, WSMsgType, web
 
 from tests.standins.discord.model import Channel, Guild, Json, Message
 from tests.standins.discord.permissions import Permission, permissions_in
+from tests.standins.discord.sessions import PRIVILEGED, Connection, Intent, Op, Session, needed_intent
 from tests.standins.discord.tls import RESUME_HOST
 
 if TYPE_CHECKING:
@@ -28,123 +26,6 @@ __all__ = ["Gateway", "Intent", "serve"]
 MAX_FRAME = 4096
 MAX_SENDS, SENDS_WINDOW = 120, 60.0
 HELLO_WITHIN = 30.0
-
-
-class Op(IntEnum):
-    """Opcodes."""
-
-    DISPATCH = 0
-    HEARTBEAT = 1
-    IDENTIFY = 2
-    PRESENCE = 3
-    VOICE_STATE = 4
-    RESUME = 6
-    RECONNECT = 7
-    REQUEST_MEMBERS = 8
-    INVALID_SESSION = 9
-    HELLO = 10
-    HEARTBEAT_ACK = 11
-
-
-class Intent(IntFlag):
-    """Gateway intents."""
-
-    GUILDS = 1 << 0
-    GUILD_MEMBERS = 1 << 1
-    GUILD_MODERATION = 1 << 2
-    GUILD_EXPRESSIONS = 1 << 3
-    GUILD_INTEGRATIONS = 1 << 4
-    GUILD_WEBHOOKS = 1 << 5
-    GUILD_INVITES = 1 << 6
-    GUILD_VOICE_STATES = 1 << 7
-    GUILD_PRESENCES = 1 << 8
-    GUILD_MESSAGES = 1 << 9
-    GUILD_MESSAGE_REACTIONS = 1 << 10
-    GUILD_MESSAGE_TYPING = 1 << 11
-    DIRECT_MESSAGES = 1 << 12
-    DIRECT_MESSAGE_REACTIONS = 1 << 13
-    DIRECT_MESSAGE_TYPING = 1 << 14
-    MESSAGE_CONTENT = 1 << 15
-    GUILD_SCHEDULED_EVENTS = 1 << 16
-    AUTO_MODERATION_CONFIGURATION = 1 << 20
-    AUTO_MODERATION_EXECUTION = 1 << 21
-    GUILD_MESSAGE_POLLS = 1 << 24
-    DIRECT_MESSAGE_POLLS = 1 << 25
-
-
-PRIVILEGED = Intent.GUILD_MEMBERS | Intent.GUILD_PRESENCES | Intent.MESSAGE_CONTENT
-
-_NEEDS = {
-    "GUILD_": (Intent.GUILDS, Intent(0)),
-    "CHANNEL_": (Intent.GUILDS, Intent(0)),
-    "GUILD_MEMBER_": (Intent.GUILD_MEMBERS, Intent(0)),
-    "MESSAGE_": (Intent.GUILD_MESSAGES, Intent.DIRECT_MESSAGES),
-    "MESSAGE_REACTION_": (Intent.GUILD_MESSAGE_REACTIONS, Intent.DIRECT_MESSAGE_REACTIONS),
-    "TYPING_START": (Intent.GUILD_MESSAGE_TYPING, Intent.DIRECT_MESSAGE_TYPING),
-}
-
-
-def needed_intent(event: str, *, in_guild: bool) -> Intent:
-    """Return the intent without which an event is not sent; 0 for events that everybody gets."""
-    prefixes = [prefix for prefix in _NEEDS if event.startswith(prefix)]
-    if not prefixes:
-        return Intent(0)
-    return _NEEDS[max(prefixes, key=len)][0 if in_guild else 1]
-
-
-@dataclass(slots=True, eq=False)
-class _Connection:
-    """One websocket."""
-
-    ws: web.WebSocketResponse
-    deflate: Any
-    session: _Session | None = None
-    outgoing: asyncio.Queue[Json | int] = field(default_factory=asyncio.Queue)
-    last_heartbeat: float = 0.0
-    sent: deque[float] = field(default_factory=deque)
-
-    def send(self, payload: Json) -> None:
-        self.outgoing.put_nowait(payload)
-
-    def close(self, code: int) -> None:
-        """Close after all that is still to be sent."""
-        self.outgoing.put_nowait(code)
-
-    async def write(self) -> None:
-        while True:
-            item = await self.outgoing.get()
-            if isinstance(item, int):
-                await self.ws.close(code=item)
-                return
-            text = json.dumps(item)
-            try:
-                if self.deflate is None:
-                    await self.ws.send_str(text)
-                else:
-                    await self.ws.send_bytes(
-                        self.deflate.compress(text.encode()) + self.deflate.flush(zlib.Z_SYNC_FLUSH)
-                    )
-            except ConnectionError:
-                return
-
-
-@dataclass(slots=True, eq=False)
-class _Session:
-    """What RESUME takes up again."""
-
-    id: str
-    intents: Intent
-    connection: _Connection | None
-    seq: int = 0
-    buffer: list[Json] = field(default_factory=list)
-    presence: Json | None = None
-
-    def dispatch(self, event: str, data: Json) -> None:
-        self.seq += 1
-        frame: Json = {"op": Op.DISPATCH, "s": self.seq, "t": event, "d": data}
-        self.buffer.append(frame)
-        if self.connection is not None:
-            self.connection.send(frame)
 
 
 class Gateway:
@@ -160,7 +41,7 @@ class Gateway:
 
     def __init__(self, world: World) -> None:
         self._world = world
-        self._sessions: dict[str, _Session] = {}
+        self._sessions: dict[str, Session] = {}
         self._last_identify = float("-inf")
         self._acks = True
         self._told: set[int] = set()
@@ -241,7 +122,7 @@ class Gateway:
 
         self._world.run(act)
 
-    def _connections(self) -> list[_Connection]:
+    def _connections(self) -> list[Connection]:
         return [session.connection for session in self._sessions.values() if session.connection is not None]
 
     # -- events
@@ -279,24 +160,24 @@ class Gateway:
 
     # -- the protocol
 
-    def _close(self, connection: _Connection, code: int, *, injected: bool = False) -> None:
+    def _close(self, connection: Connection, code: int, *, injected: bool = False) -> None:
         self._detach(connection)
         if not injected and code >= 4000:
             self._world.fault(f"close {code}", f"the gateway closed the bot's connection with {code}")
         connection.close(code)
 
-    def _detach(self, connection: _Connection) -> None:
+    def _detach(self, connection: Connection) -> None:
         if connection.session is not None and connection.session.connection is connection:
             connection.session.connection = None
         self._world.changed()
 
-    def lost(self, connection: _Connection, code: int | None) -> None:
+    def lost(self, connection: Connection, code: int | None) -> None:
         """Note that a connection is gone. A bot that says goodbye (1000, 1001) ends its session."""
         self._detach(connection)
         if connection.session is not None and code in (WSCloseCode.OK, WSCloseCode.GOING_AWAY):
             self._sessions.pop(connection.session.id, None)
 
-    def identify(self, connection: _Connection, data: Json) -> None:
+    def identify(self, connection: Connection, data: Json) -> None:
         """Begin a session: READY, then the guilds."""
         now = asyncio.get_running_loop().time()
         intents = data.get("intents")
@@ -311,7 +192,7 @@ class Gateway:
         self._last_identify = now
         self.identifies_left -= 1
         self.identifies += 1
-        session = _Session(secrets.token_hex(16), Intent(intents), connection)
+        session = Session(secrets.token_hex(16), Intent(intents), connection)
         connection.session = session
         self._sessions[session.id] = session
         self._note_presence(data.get("presence"))
@@ -343,7 +224,7 @@ class Gateway:
         world.changed()
         return None
 
-    def resume(self, connection: _Connection, data: Json) -> None:
+    def resume(self, connection: Connection, data: Json) -> None:
         """Take a session up again: what was missed, then RESUMED."""
         session = self._sessions.get(str(data.get("session_id")))
         if session is None:
@@ -362,7 +243,7 @@ class Gateway:
         self._world.changed()
         return None
 
-    def received(self, connection: _Connection, frame: Json) -> None:
+    def received(self, connection: Connection, frame: Json) -> None:
         """Answer one frame of the bot, after it has been identified as this world's."""
         op, data = frame.get("op"), frame.get("d")
         if op == Op.HEARTBEAT:
@@ -387,7 +268,7 @@ class Gateway:
         else:
             self._close(connection, 4001)
 
-    def reject(self, connection: _Connection, code: int) -> None:
+    def reject(self, connection: Connection, code: int) -> None:
         """Close a connection over a frame that Discord does not take."""
         self._close(connection, code)
 
@@ -396,7 +277,7 @@ class Gateway:
             self.presences.append(presence)
             self._world.changed()
 
-    def _members(self, session: _Session, data: Json) -> None:
+    def _members(self, session: Session, data: Json) -> None:
         guild = self._world.guilds.get(int(data["guild_id"]))
         if guild is None or not guild.has_bot:
             return
@@ -429,7 +310,7 @@ async def serve(request: web.Request, worlds: dict[str, World]) -> web.WebSocket
     await ws.prepare(request)
     query = request.query
     compress = query.get("compress")
-    connection = _Connection(ws, zlib.compressobj() if compress == "zlib-stream" else None)
+    connection = Connection(ws, zlib.compressobj() if compress == "zlib-stream" else None)
     connection.last_heartbeat = loop.time()
     if query.get("v") != "10" or query.get("encoding") != "json" or compress not in (None, "zlib-stream"):
         # zstd-stream exists as well: discord.py asks for it where the zstandard package is installed.
@@ -481,7 +362,7 @@ async def serve(request: web.Request, worlds: dict[str, World]) -> web.WebSocket
     return ws
 
 
-def _judge(connection: _Connection, text: str, now: float) -> tuple[int | None, Json]:
+def _judge(connection: Connection, text: str, now: float) -> tuple[int | None, Json]:
     """Return the code to close with, None for none, and the frame."""
     if len(text.encode()) > MAX_FRAME:
         return 4002, {}

@@ -171,10 +171,10 @@ class Interaction:
         allowed = set(_ALLOWED[self.type])
         if self.type == MODAL_SUBMIT and self.source is not None:
             allowed |= {DEFER_UPDATE, UPDATE}
-        if kind not in allowed:
+        if not isinstance(kind, int) or kind not in allowed:
             errors = FormErrors()
             errors.add(("type",), "BASE_TYPE_CHOICES", f"Value must be one of {sorted(allowed)}.")
-            errors.raise_if_any()
+            raise errors.as_error()
         data = body.get("data") or {}
         try:
             self._take(kind, data, files)

@@ -27,7 +27,7 @@ def check_choices(data: Json, option_type: int) -> list[Json]:
         ApiError: 50035.
     """
     errors = FormErrors()
-    choices: list[Json] = items(errors, ("choices"), data.get("choices"), limits.AUTOCOMPLETE_CHOICES)
+    choices: list[Json] = items(errors, ("choices",), data.get("choices"), limits.AUTOCOMPLETE_CHOICES)
     for index, one in enumerate(choices):
         check_choice(errors, ("choices", index), one, option_type)
     errors.raise_if_any()
