@@ -40,13 +40,16 @@ from bot.mirror import inspect as inspecting
 from bot.mirror.copy import Copier
 from bot.mirror.errors import StoreError
 from bot.mirror.mirrors import Mirrors
+from bot.mirror.reconcile import SCHEDULE, reconcile, run_record
 from bot.mirror.report import CycleReport, Ended
 from bot.mirror.restore import drill
 from bot.mirror.snapshots import Kept, Sent, choose, fetch_snapshot, send_snapshot
+from bot.mirror.verify import verify, verify_record
+from bot.schedule import Timed, Timetable
 
 T = TypeVar("T")
 
-TIMER = "timer"
+TIMER = SCHEDULE
 """The actor of what happens by itself; it stands in the jobs and not in the audit."""
 
 EXPECTED = (StoreError, GameServerError, ArchiveError, LeaseLostError, ConfigError)
@@ -79,6 +82,12 @@ class InspectArguments(OfDestination):
     """How far to look."""
 
     deep: bool = False
+
+
+class ReconcileArguments(InspectArguments):
+    """A dry run writes nothing."""
+
+    dry_run: bool = False
 
 
 class VerifyArguments(OfDestination):
@@ -152,6 +161,13 @@ class Actions:
         add("mirror.cycle", "compare destinations with what is here, and copy both ways", OfDestination, self._cycle)
         add("mirror.backfill", "bring destinations up to date", OfDestination, self._backfill, resumable=True)
         add("mirror.inspect", "count live what lies in destinations", InspectArguments, self._inspect)
+        add(
+            "mirror.reconcile",
+            "compare ledger and listing, and put the ledger right",
+            ReconcileArguments,
+            self._reconcile,
+        )
+        add("mirror.verify", "read a share of the copies back", VerifyArguments, self._verify)
         add("restore_missing", "fetch again what the archive misses", RestoreMissingArguments, self._restore_missing)
         add("retry", "try failed files again", RetryArguments, self._retry)
         add("snapshot", "take a snapshot of the database to every destination", OfDestination, self._snapshot)
@@ -168,6 +184,23 @@ class Actions:
     ) -> None:
         self.kinds[name] = Kind(name, title, arguments, resumable)
         self.queue.register(name, handler, resumable=resumable)
+
+    def timetable(self) -> Timetable:
+        """Return what is asked for by itself, as the settings have it; nothing of it without a destination."""
+        settings, schedule = self.parts.settings, self.parts.schedule
+        timed = [
+            Timed("mirror.inspect", schedule.inspect_interval),
+            Timed("mirror.reconcile", settings.reconcile_schedule),
+            Timed("mirror.verify", schedule.verify_schedule, {"percent": schedule.verify_percent}),
+            Timed("snapshot", settings.snapshot_schedule),
+            Timed("drill", schedule.drill_schedule),
+        ]
+        whole = [
+            Timed(item.kind, item.when, self.check(item.kind, item.arguments))
+            for item in (timed if self.parts.mirrors else ())
+            if item.kind in self.kinds
+        ]
+        return Timetable(self.queue, self.submit, whole)
 
     # ------------------------------------------------------------------ asking
 
@@ -370,6 +403,30 @@ class Actions:
             return inspecting.inspection_record(found, copier.settings, listing_interval=interval)
 
         return await _each("destination", {copier.name: one(copier) for copier in self._copiers(job.arguments)})
+
+    async def _reconcile(self, job: Running) -> Any:
+        dry_run, deep = bool(job.arguments["dry_run"]), bool(job.arguments["deep"])
+
+        async def one(copier: Copier) -> dict[str, Any]:
+            found = await reconcile(copier, actor=job.actor, dry_run=dry_run, deep=deep)
+            return run_record(found.run) | {"healthy": found.healthy, "differences": len(found.differences)}
+
+        return await _each("destination", {copier.name: one(copier) for copier in self._copiers(job.arguments)})
+
+    async def _verify(self, job: Running) -> Any:
+        steps = _Steps(job)
+        copiers = self._copiers(job.arguments)
+        percent = float(job.arguments["percent"])
+
+        async def one(copier: Copier) -> dict[str, Any]:
+            report = await verify(copier, actor=job.actor, percent=percent, progress=steps.of(copier.name))
+            record = verify_record(report, self.parts.clock())
+            return {name: value[:SAMPLES] if isinstance(value, list) else value for name, value in record.items()}
+
+        work = _each("destination", {copier.name: one(copier) for copier in copiers})
+        found = await _until_done(job, work, copiers)
+        job.leave_off_if_ending()
+        return found
 
     # ------------------------------------------------------------------ the database, and the way back
 

@@ -25,6 +25,7 @@ from bot.log import Scrubber
 from bot.mirror.copy import Copier
 from bot.mirror.mirrors import Mirrors
 from bot.mirror.settings import destinations_of
+from bot.schedule import MirrorSchedule, PollSchedule
 from bot.stats import rollups
 
 log = structlog.get_logger()
@@ -57,6 +58,39 @@ class App:
         schedule = settings.table("schedule", ScheduleSettings)
         parts = Parts(settings, database, importer, self.pollers, self.mirrors, importer.clock, schedule)
         self.actions = Actions(parts, self.jobs)
+
+    async def bring_in_archives(self) -> None:
+        """Bring `local_stats/` of every game server into the ledger; what lies there and was never imported is."""
+        for poller in self.pollers.values():
+            archived, report = await poller.start()
+            if report.outcomes or archived.adopted or archived.mended:
+                log.info(
+                    "archive brought in",
+                    server=poller.server.name,
+                    imported=len(report.new_rounds),
+                    adopted=archived.adopted,
+                    mended=archived.mended,
+                )
+
+    @asynccontextmanager
+    async def working(self) -> AsyncIterator[None]:
+        """Copy, do jobs, poll and keep the timetable for as long as the block lasts; then end them in reverse order.
+
+        What runs is asked to end first. Jobs that can go on later do with the next start.
+        """
+        copying = MirrorSchedule(self.mirrors.copiers.values(), self.settings.mirror_interval)
+        polling = PollSchedule(list(self.pollers.values()), self.settings.ssh_check_interval, copying.wake)
+        timetable = self.actions.timetable()
+        async with AsyncExitStack() as stack:
+            copying.start()
+            stack.push_async_callback(copying.stop)
+            stack.push_async_callback(self.jobs.stop)
+            await self.jobs.start()
+            polling.start()
+            stack.push_async_callback(polling.stop)
+            stack.callback(timetable.stop)
+            await timetable.start()
+            yield
 
 
 def counting_rules(settings: Settings) -> CountingRules:

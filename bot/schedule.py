@@ -6,18 +6,24 @@ import asyncio
 import contextlib
 import random
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
 
 import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.interval import IntervalTrigger
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
+from bot.cron import last_due, trigger_of
 from bot.db.engine import DatabaseError
 from bot.ingest.archive import ArchiveError
 from bot.ingest.game_server import GameServerError
 from bot.ingest.lease import LeaseLostError
 from bot.ingest.poll import Poller, PollReport
+from bot.jobs.job import Job, JobError
+from bot.jobs.queue import JobQueue
 from bot.mirror.copy import Copier
 from bot.mirror.report import CycleReport, Ended
 
@@ -192,7 +198,103 @@ class MirrorSchedule:
                 await asyncio.wait_for(copier.woken.wait(), max(wait, 0.05))
 
 
-def _now() -> object:
-    from datetime import UTC, datetime
+MADE_UP_WITHIN = 86400.0
+"""Seconds. What was due longer ago than that, while nothing ran, is left to the next time."""
 
+
+@dataclass(frozen=True, slots=True)
+class Timed:
+    """A job that is asked for by itself.
+
+    Attributes:
+        kind: of job.
+        when: a cron expression in UTC, `off`, or seconds between two of them; 0 is off too.
+        arguments: of the job.
+    """
+
+    kind: str
+    when: str | int
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+
+
+Submit = Callable[[str, Mapping[str, Any]], Awaitable[Job]]
+
+
+class Timetable:
+    """Asks for jobs when their time has come. When each was asked for last is known from the jobs, not from memory.
+
+    What was due while nothing ran is asked for once at the start, if that is less than a day ago; and of two processes
+    with the same timetable, one asks.
+
+    Args:
+        queue: that knows what was asked for.
+        submit: asks; it takes kind and arguments.
+        timed: what to ask for; the arguments are those that the job itself has.
+    """
+
+    def __init__(self, queue: JobQueue, submit: Submit, timed: Iterable[Timed]) -> None:
+        self.queue = queue
+        self.submit = submit
+        self.timed = [item for item in timed if item.when not in (0, "off")]
+        self.clock = queue.book.clock
+        self._scheduler = AsyncIOScheduler(timezone="UTC")
+
+    async def start(self) -> list[Job]:
+        """Start the timers; return the jobs that were missed and are asked for now."""
+        missed = []
+        for item in self.timed:
+            last = await self.queue.last_asked_at(item.kind, item.arguments)
+            options: dict[str, Any] = {}
+            if isinstance(item.when, int):
+                trigger: Any = IntervalTrigger(seconds=item.when)
+                options["next_run_time"] = datetime.fromtimestamp(max(_after(last, item.when), self.clock()), UTC)
+            else:
+                trigger = trigger_of(item.when)
+                # What was never asked for was not missed: it begins with its next time.
+                if last is not None and (job := await self._ask(item)) is not None:
+                    missed.append(job)
+            self._scheduler.add_job(
+                self._ask,
+                trigger,
+                args=[item],
+                id=item.kind,
+                max_instances=1,
+                coalesce=True,
+                misfire_grace_time=int(MADE_UP_WITHIN),
+                **options,
+            )
+        self._scheduler.start()
+        for job in missed:
+            log.info("made up for what was missed", kind=job.kind, job=job.id)
+        return missed
+
+    def stop(self) -> None:
+        """Stop the timers."""
+        if self._scheduler.running:
+            self._scheduler.shutdown(wait=False)
+
+    async def _ask(self, item: Timed) -> Job | None:
+        """Ask for a job, unless somebody has since it was due."""
+        try:
+            last = await self.queue.last_asked_at(item.kind, item.arguments)
+            now = self.clock()
+            if isinstance(item.when, int):
+                if _after(last, item.when) - 1 > now:  # timers are a little early now and then
+                    return None
+            else:
+                trigger = trigger_of(item.when)
+                due = None if trigger is None else last_due(trigger, now + 1, MADE_UP_WITHIN)
+                if due is None or (last is not None and last >= int(due)):
+                    return None
+            return await self.submit(item.kind, item.arguments)
+        except (JobError, DatabaseError, SQLAlchemyError, OSError) as error:
+            log.warning("a job could not be asked for", kind=item.kind, reason=str(error).splitlines()[0])
+        return None
+
+
+def _after(last: int | None, seconds: int) -> float:
+    return 0.0 if last is None else float(last + seconds)
+
+
+def _now() -> datetime:
     return datetime.now(UTC)

@@ -33,7 +33,7 @@ NO_SERVER = "no game server is set up: run `python -m bot setup`, or set SSH_HOS
 
 
 def run_command() -> None:
-    """Poll every game server until told to stop (SIGTERM or Ctrl-C), importing each new round."""
+    """Poll, copy and do what the timetable says until told to stop (SIGTERM or Ctrl-C)."""
     settings = load()
     if not configured_servers(settings):
         fail(NO_SERVER, ExitCode.CONFIG)
@@ -41,14 +41,13 @@ def run_command() -> None:
 
 
 async def serve(settings: Settings) -> None:
-    """Run all roles until SIGTERM or SIGINT: bring the archive in, then poll on a timer."""
+    """Run all roles until SIGTERM or SIGINT: bring the archive in, then poll, copy and do jobs."""
     import asyncio
     import signal
 
     import structlog
 
     from bot.app import opened
-    from bot.schedule import MirrorSchedule, PollSchedule
 
     log = structlog.get_logger()
     stop = asyncio.Event()
@@ -58,31 +57,16 @@ async def serve(settings: Settings) -> None:
     async with opened(settings) as app:
         if settings.discord_bot_token is not None:
             log.warning("DISCORD_BOT_TOKEN is set, but this version has no Discord face yet; running headless")
-        pollers = list(app.pollers.values())
-        for poller in pollers:
-            archived, report = await poller.start()
-            if report.outcomes or archived.adopted or archived.mended:
-                log.info(
-                    "archive brought in",
-                    server=poller.server.name,
-                    imported=len(report.new_rounds),
-                    adopted=archived.adopted,
-                    mended=archived.mended,
-                )
-        copying = MirrorSchedule(app.mirrors.copiers.values(), settings.mirror_interval)
-        schedule = PollSchedule(pollers, settings.ssh_check_interval, copying.wake)
-        copying.start()
-        schedule.start()
-        log.info(
-            "running",
-            servers=[poller.server.name for poller in pollers],
-            every=settings.ssh_check_interval,
-            destinations=list(app.mirrors.copiers),
-        )
-        await stop.wait()
-        log.info("stopping")
-        await schedule.stop()
-        await copying.stop()
+        await app.bring_in_archives()
+        async with app.working():
+            log.info(
+                "running",
+                servers=list(app.pollers),
+                every=settings.ssh_check_interval,
+                destinations=list(app.mirrors.copiers),
+            )
+            await stop.wait()
+            log.info("stopping")
     log.info("stopped")
 
 

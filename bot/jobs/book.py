@@ -264,13 +264,20 @@ class JobBook:
             raise _unknown(job_id)
         return _job(row)
 
-    async def last(self, kind: str, states: Collection[JobState] = ()) -> dict[str, Job]:
-        """Return the newest job of a kind for each key, of those in some state."""
-        query = select(jobs).where(jobs.c.kind == kind).order_by(jobs.c.created_at, jobs.c.id)
-        if states:
-            query = query.where(jobs.c.state.in_([state.value for state in states]))
+    async def last_asked_at(self, kind: str, key: str, states: Collection[JobState]) -> int | None:
+        """Return when the newest job of a key in one of these states was asked for, in unix seconds."""
+        query = select(func.max(jobs.c.created_at)).where(
+            jobs.c.kind == kind, jobs.c.key == key, jobs.c.state.in_([state.value for state in states])
+        )
         async with self.database.read() as connection:
-            return {row.key: _job(row) for row in await connection.execute(query)}
+            found: int | None = (await connection.execute(query)).scalar_one()
+        return found
+
+    async def depth(self) -> dict[str, int]:
+        """Return how many jobs of each kind wait or run."""
+        query = select(jobs.c.kind, func.count()).where(_ACTIVE).group_by(jobs.c.kind)
+        async with self.database.read() as connection:
+            return {kind: int(count) for kind, count in (await connection.execute(query)).tuples()}
 
     async def page(self, *, kind: str | None, states: Collection[JobState], limit: int, after: str | None) -> Page:
         """Return jobs, newest first; `after` is the cursor of an earlier page.

@@ -55,7 +55,7 @@ class Job:
         arguments: of that kind; plain JSON values.
         key: kind and arguments as one text: of one key, one job is active at a time.
         state: where it stands.
-        actor: who asked, such as `cli:anna`, `discord:1234` or `timer`.
+        actor: who asked, such as `cli:anna`, `discord:1234` or `schedule`.
         created_at: when it was asked for.
         started_at: when the work began.
         ended_at: when it ended, in whatever way.

@@ -23,7 +23,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from bot.db.engine import Database, DatabaseError
 from bot.jobs.book import Also, JobBook, Page
-from bot.jobs.job import Handler, InterruptedJobError, Job, JobError, JobState, JobUnknownError, Running
+from bot.jobs.job import Handler, InterruptedJobError, Job, JobError, JobState, JobUnknownError, Running, key_of
 
 log = structlog.get_logger()
 
@@ -178,7 +178,12 @@ class JobQueue:
     # ------------------------------------------------------------------ asking
 
     async def submit(
-        self, kind: str, arguments: Mapping[str, Any] | None = None, actor: str = "timer", *, also: Also | None = None
+        self,
+        kind: str,
+        arguments: Mapping[str, Any] | None = None,
+        actor: str = "schedule",
+        *,
+        also: Also | None = None,
     ) -> Job:
         """Ask for a job; where the same one is active already, in whatever process, that one is the answer.
 
@@ -243,6 +248,15 @@ class JobQueue:
             JobError: `after` is no cursor.
         """
         return await self.book.page(kind=kind, states=states, limit=limit, after=after)
+
+    async def depth(self) -> dict[str, int]:
+        """Return how many jobs of each registered kind wait or run, in all processes."""
+        return dict.fromkeys(self.kinds, 0) | await self.book.depth()
+
+    async def last_asked_at(self, kind: str, arguments: Mapping[str, Any]) -> int | None:
+        """Return when this job was last asked for (unix seconds) and not cut off by the end of its process."""
+        states = set(JobState) - {JobState.INTERRUPTED}
+        return await self.book.last_asked_at(kind, key_of(kind, arguments), states)
 
     async def wait(self, job_id: str, timeout: float | None = None) -> Job:  # noqa: ASYNC109 - part of the meaning
         """Return a job when it has ended, or as it is after `timeout` seconds.
