@@ -17,12 +17,13 @@ from bot.stats.leaderboards import METRICS, Leaderboard, Metric, Scope, leaderbo
 from bot.stats.matches import MatchAnswer, match_answer
 from bot.stats.periods import PERIOD_HELP, parse_period
 from bot.stats.players import PlayerAnswer, PlayerHit, find_player, find_players, player_answer
+from bot.stats.rounds import RoundAnswer, round_answer
 from bot.stats.sessions import SELECTOR_HELP, SessionAnswer, find_session, session_answer
 from bot.web import listings
 from bot.web.auth import Games
 from bot.web.listings import MOST_ROWS, MatchRow, Page, PlayerRow, RoundRow, SessionRow
 from bot.web.problems import responses
-from bot.web.schemas import json_answer, model_of
+from bot.web.schemas import json_answer, list_of, model_of
 from bot.web.state import State
 
 router = APIRouter(prefix="/api", tags=["games"], responses=responses(401, 403, 404))
@@ -157,14 +158,11 @@ async def rounds(
     return json_answer(request, page)
 
 
-@router.get("/rounds/{round_id}", response_model=model_of(RoundRow), summary="One round")
+@router.get("/rounds/{round_id}", response_model=model_of(RoundAnswer), summary="One round: players, weapons, awards")
 async def one_round(request: Request, state: State, _: Games, round_id: RowId) -> Response:
-    """Answer about one round; its players are those of its match."""
+    """Answer about one round."""
     async with state.database.read() as connection:
-        found = await listings.find_round(connection, round_id)
-    if found is None:
-        raise NotFoundError(f"there is no round {round_id}")
-    return json_answer(request, found)
+        return json_answer(request, await round_answer(connection, round_id))
 
 
 # ---------------------------------------------------------------------- players
@@ -177,7 +175,7 @@ async def players(request: Request, state: State, _: Games, cursor: Cursor = Non
         return json_answer(request, await listings.list_players(connection, cursor=cursor, limit=limit))
 
 
-@router.get("/search", response_model=list[model_of(PlayerHit)], summary="Players by a part of a name or GUID")  # type: ignore[misc]
+@router.get("/search", response_model=list_of(PlayerHit), summary="Players by a part of a name or GUID")
 async def search(
     request: Request,
     state: State,
@@ -214,7 +212,7 @@ async def player(
 # ---------------------------------------------------------------------- leaderboards
 
 
-@router.get("/metrics", response_model=list[model_of(Metric)], summary="What players can be ranked by")  # type: ignore[misc]
+@router.get("/metrics", response_model=list_of(Metric), summary="What players can be ranked by")
 async def metrics(request: Request, _: Games) -> Response:
     """List every metric with its formula."""
     return json_answer(request, list(METRICS.values()))

@@ -11,7 +11,18 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
-from bot.web import api_games, assets, auth
+from bot.web import (
+    api_admin,
+    api_export,
+    api_games,
+    api_live,
+    api_records,
+    api_status,
+    api_sync,
+    assets,
+    auth,
+    probes,
+)
 from bot.web.discord_login import DiscordLogin
 from bot.web.gate import Boundary, Gate
 from bot.web.problems import EXPECTED, MEDIA_TYPE, REFERENCE, Problem, answer_problem
@@ -24,7 +35,17 @@ if TYPE_CHECKING:
 LARGEST_BODY = 64 * 1024
 """Bytes. The largest form has a few hundred."""
 
-ROUTERS = (auth.router, api_games.router)
+ROUTERS = (
+    auth.router,
+    probes.router,
+    api_status.router,
+    api_sync.router,
+    api_admin.router,
+    api_games.router,
+    api_records.router,
+    api_export.router,
+    api_live.router,
+)
 
 DESCRIPTION = (
     "Every answer that the pages show, as JSON. Send `Authorization: Bearer KEY` with a key of "

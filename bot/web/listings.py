@@ -15,10 +15,10 @@ from datetime import datetime
 from typing import Any, Generic, TypeVar
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, Select, func, literal, select, tuple_
+from sqlalchemy import ColumnElement, Select, and_, func, literal, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bot.db.schema import matches, players, processed_files, rounds, servers, sessions
+from bot.db.schema import matches, mirror_objects, players, processed_files, rounds, servers, sessions
 from bot.web.problems import ProblemError
 
 T = TypeVar("T")
@@ -260,12 +260,6 @@ def _round_query() -> Select[Any]:
     )
 
 
-async def find_round(connection: AsyncConnection, round_id: int) -> RoundRow | None:
-    """Return one round by its id."""
-    row = (await connection.execute(_round_query().where(rounds.c.id == round_id))).one_or_none()
-    return None if row is None else _round_row(row)
-
-
 def _round_row(row: Any) -> RoundRow:
     return RoundRow(
         id=row.id,
@@ -302,15 +296,15 @@ async def list_files(
     cursor: str | None = None,
     limit: int = 50,
 ) -> Page[FileRow]:
-    """List files of the ledger by name, the latest first. `state` may also be `parked`: failed for good."""
+    """List files of the ledger by name, the latest first. `state` may also be one of `DROPS`."""
     c = processed_files.c
     query = (
         select(processed_files, servers.c.name.label("server"))
         .join(servers, servers.c.id == c.server_id)
         .where(*_of_server(server))
     )
-    if state == "parked":
-        query = query.where(c.state == "failed", c.next_try_at.is_(None))
+    if state in DROPS:
+        query = query.where(DROPS[state]())
     elif state is not None:
         query = query.where(c.state == state)
     if contains:
@@ -332,6 +326,42 @@ async def list_files(
         )
 
     return await _page(connection, query, (c.name, c.id), (str, int), cursor, limit, make)
+
+
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """The steps of a file's way as conditions on its row in the ledger; each holds only files of the step before."""
+
+    stable: ColumnElement[bool]
+    fetched: ColumnElement[bool]
+    parsed: ColumnElement[bool]
+    stored: ColumnElement[bool]
+    verified: ColumnElement[bool]
+
+
+def steps() -> Steps:
+    """Return the steps.
+
+    A file is stored when every destination that is to have it has it, and verified when each of them proved it.
+    """
+    p, m = processed_files.c, mirror_objects.c
+    stable = p.state != "growing"
+    fetched = and_(stable, p.sha256.is_not(None))
+    parsed = and_(fetched, p.state.in_(("imported", "ignored")))
+    mine = select(m.name).where(m.server_id == p.server_id, m.name == p.name, m.state != "excluded")
+    stored = and_(parsed, mine.exists(), ~mine.where(m.state.not_in(("present", "verified"))).exists())
+    verified = and_(stored, ~mine.where(m.state != "verified").exists())
+    return Steps(stable, fetched, parsed, stored, verified)
+
+
+DROPS: dict[str, Callable[[], ColumnElement[bool]]] = {
+    "parked": lambda: and_(processed_files.c.state == "failed", processed_files.c.next_try_at.is_(None)),
+    "not-fetched": lambda: and_(steps().stable, ~steps().fetched),
+    "not-parsed": lambda: and_(steps().fetched, ~steps().parsed),
+    "not-stored": lambda: and_(steps().parsed, ~steps().stored),
+    "not-verified": lambda: and_(steps().stored, ~steps().verified),
+}
+"""Files that wait for a person, and those that came to one step and not to the next."""
 
 
 def _of_server(server: str | None) -> list[ColumnElement[bool]]:

@@ -41,6 +41,11 @@ def model_of(source: Any) -> Any:
     return create_model(name, __config__=ConfigDict(extra="forbid"), __doc__=described, **columns)
 
 
+def list_of(source: Any) -> Any:
+    """Return the model of a list of them."""
+    return types.GenericAlias(list, (model_of(source),))
+
+
 def _type_of(hint: Any, filled: Mapping[Any, Any]) -> Any:
     hint = filled.get(hint, hint) if isinstance(hint, TypeVar) else hint
     origin = get_origin(hint)

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 
 from fastapi import Depends, Request
 
+from bot.health.overview import Places, places_of
 from bot.web.access import Keys, Logins, Sessions
+from bot.web.live import Pulse
 from bot.web.settings import WebSettings, is_local
 
 if TYPE_CHECKING:
@@ -28,6 +30,8 @@ class WebState:
         clock: unix seconds.
         login: how people log in with Discord; None where that is not set up.
         closing: set when the server is told to stop, so that open streams end.
+        places: what is set up.
+        pulse: tells open pages when something changed.
     """
 
     app: App
@@ -38,8 +42,12 @@ class WebState:
     sessions: Sessions = field(init=False)
     keys: Keys = field(init=False)
     logins: Logins = field(init=False)
+    places: Places = field(init=False)
+    pulse: Pulse = field(init=False)
 
     def __post_init__(self) -> None:
+        self.places = places_of(self.app.settings)
+        self.pulse = Pulse(self.database)
         self.sessions = Sessions(self.database, self.clock)
         self.keys = Keys(self.database, self.clock)
         self.logins = Logins(self.database, self.clock)
