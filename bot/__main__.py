@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from bot.cli import answers, demo, health, mirror, reconcile, run, setup
+from bot.cli import answers, demo, health, jobs, mirror, reconcile, run, setup
 
 app = typer.Typer(
     name="python -m bot",
@@ -18,6 +18,7 @@ answers.register(app)
 health.register(app)
 mirror.register(app)
 reconcile.register(app)
+jobs.register(app)
 setup.register(app)
 demo.register(app)
 

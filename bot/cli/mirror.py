@@ -396,12 +396,29 @@ def restore_command(
             help="Prove it: restore into an empty archive and database elsewhere and compare; nothing here changes.",
         ),
     ] = False,
+    snapshot: Annotated[
+        str | None,
+        typer.Option(
+            "--snapshot",
+            metavar="SLOT",
+            help="Begin with a snapshot of the database, `latest` or a slot; only where there is no database yet.",
+        ),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Bring back from a destination what the archive lacks, and import it. Nothing is written over."""
     settings = load()
     if verify and dry_run:
         fail("--verify changes nothing here anyway; leave --dry-run out", ExitCode.USAGE)
+    if snapshot is not None and (verify or dry_run):
+        fail("--snapshot makes the database; it goes with neither --verify nor --dry-run", ExitCode.USAGE)
+    begun_with = None
+    if snapshot is not None:
+        from bot.cli.jobs import restore_from_snapshot
+
+        begun_with = run(lambda: restore_from_snapshot(settings, source, snapshot))
+        if not as_json:
+            typer.echo(f"{source}: database restored from {begun_with['slot']}, {begun_with['rows']:,} rows")
     if verify:
         proof = run(lambda: _drill(settings, source, quiet=as_json))
         record = drill_record(proof)
@@ -412,7 +429,7 @@ def restore_command(
         raise typer.Exit(ExitCode.OK if proof.equal else ExitCode.PROBLEM)
     report = run(lambda: _restore(settings, source, dry_run=dry_run, quiet=as_json))
     if as_json:
-        print_json(restore_record(report))
+        print_json(restore_record(report) | ({} if begun_with is None else {"snapshot": begun_with}))
     else:
         _print_restore(report)
     raise typer.Exit(ExitCode.PROBLEM if report.failed or report.differs else ExitCode.OK)

@@ -118,6 +118,19 @@ async def restore_snapshot(url: str, path: Path, engine: str) -> None:
         await target.close()
 
 
+async def require_empty(url: str) -> None:
+    """Refuse a database that holds anything, before something large is fetched for it.
+
+    Raises:
+        DatabaseError: it does; the message says what to do instead.
+    """
+    database = Database(url)
+    try:
+        await _require_empty(database)
+    finally:
+        await database.close()
+
+
 async def _require_empty(database: Database) -> None:
     if database.is_sqlite and not await asyncio.to_thread(Path(str(database.url.database)).exists):
         return
