@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+ASSETS := node_modules/.installed
 ROUNDS ?= 300
 EVERY ?= 5
 LIVE ?= 0
@@ -26,12 +27,19 @@ $(STAMP): requirements-dev.txt pyproject.toml
 	VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/uv pip install --quiet -r requirements-dev.txt -e .
 	touch $@
 
-install: $(STAMP)
+# Two small scripts for browsers. Pages work without them, so a machine without npm lacks nothing but smoothness.
+$(ASSETS): package.json package-lock.json
+	@mkdir -p node_modules
+	@if command -v npm >/dev/null; then npm ci --silent --no-audit --no-fund; \
+	else echo "npm is not there: pages are served without htmx and uPlot, and work all the same"; fi
+	@mkdir -p node_modules && touch $@
 
-demo: $(STAMP)
+install: $(STAMP) $(ASSETS)
+
+demo: $(STAMP) $(ASSETS)
 	$(BIN)/python -m bot demo --rounds $(ROUNDS) --every $(EVERY) --live $(LIVE)
 
-test: $(STAMP)
+test: $(STAMP) $(ASSETS)
 	$(BIN)/python -m pytest -n $(JOBS) -m "not long" $(ARGS)
 
 test-long: $(STAMP)
@@ -62,4 +70,4 @@ lock:
 		pyproject.toml --group dev -o requirements-dev.txt
 
 clean:
-	rm -rf $(VENV) demo-data bench-output .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) node_modules demo-data bench-output .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
