@@ -19,6 +19,7 @@ from bot.cli import answers
 from bot.cli.common import ExitCode
 from bot.db.engine import Database
 from bot.ingest.importer import Incoming
+from tests.standins.status_server import status_server
 from tests.stats.games import Person, at, import_all, people, play_match
 
 Ask = Callable[..., Any]
@@ -261,3 +262,101 @@ def test_the_commands_are_known_without_loading_what_answers_them() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout.split() == []
+
+
+@pytest.mark.usefixtures("evening")
+def test_a_round(ask: Ask) -> None:
+    text = right(ask("round", "last-1-2"))
+    assert text.startswith("supply, round 2, main, 2025-03-04 20:12 Europe/Ljubljana\n")
+    assert "held 10:00 of 10:00" in text
+    assert "Axis, defended" in text
+    assert "Allies, attacked" in text
+    assert right(ask("round", "2025-03-04-202203-supply-round-2.txt")) == text
+    assert "says no round" in refused(ask("round", "yesterday"))
+
+
+@pytest.mark.usefixtures("evening")
+def test_a_comparison(ask: Ask) -> None:
+    text = right(ask("compare", "anna", "berta"))
+    assert text.startswith("[bold]anna[/bold] - berta, all time")
+    assert "[bold]anna[/bold] against berta" in text
+    assert "In brackets the percentile." in text
+    assert "not the same player twice" in refused(ask("compare", "anna", "anna"))
+    assert "nobody is called 'zoe'" in refused(ask("compare", "anna", "zoe"))
+
+
+@pytest.mark.usefixtures("evening")
+def test_records(ask: Ask) -> None:
+    assert "no records: nobody reaches the minimum" in refused(ask("records", "kd", "--of", "session"))
+    assert "no records of rounds" in refused(ask("records", "rounds"))
+    assert ask("records", "--of", "year").exit_code == ExitCode.USAGE
+
+
+@pytest.mark.usefixtures("evening")
+def test_a_map_and_all_of_them(ask: Ask) -> None:
+    text = right(ask("map", "sup"))
+    assert text.startswith("supply, all time\n")
+    assert "1 won by those who attacked first, 0 by those who attacked second" in " ".join(text.split())
+    assert "Fastest attacks" in text
+    assert "te_escape2" in right(ask("map"))
+    assert "is it supply" in refused(ask("map", "suply"))
+    assert "no counted rounds in this selection (2019, map supply)" in refused(ask("map", "supply", "--period", "2019"))
+
+
+@pytest.mark.usefixtures("evening")
+def test_a_weapon_and_all_of_them(ask: Ask) -> None:
+    text = right(ask("weapon", "mp40", "--by", "headshots"))
+    assert text.startswith("MP 40 by headshots, all time")
+    assert "hits on the head with the weapon." in text
+    assert "MP 40" in right(ask("weapon"))
+    assert "From 64 shots: 6 of 6 players." in right(ask("weapon", "mp40"))
+    assert "no weapon 'mp99'" in refused(ask("weapon", "mp99"))
+    assert "nobody used it" in refused(ask("weapon", "panzer"))
+    assert ask("weapon", "mp40", "--by", "luck").exit_code == ExitCode.USAGE
+
+
+@pytest.mark.usefixtures("evening")
+def test_json_of_the_further_questions(ask: Ask) -> None:
+    played = json.loads(right(ask("round", "last-1-2", "--json")))
+    assert played["round"]["outcome"] == "held"
+    comparison = json.loads(right(ask("compare", "anna", "berta", "--json")))
+    assert comparison["pairs"][0]["together"] == {"won": 0, "lost": 2, "drawn": 0}
+    assert comparison["metrics"][0]["metric"]["formula"].startswith("damage given x 60")
+    assert json.loads(right(ask("map", "supply", "--json")))["results"] == {
+        "draw": 0,
+        "r1_attackers": 1,
+        "r2_attackers": 0,
+    }
+    assert len(json.loads(right(ask("map", "--json")))) == 2
+    assert json.loads(right(ask("weapon", "mp40", "--json")))["order"] == "accuracy"
+    assert json.loads(right(ask("weapon", "--json")))["weapons"][0]["sums"]["kills"] > 0
+    player = json.loads(right(ask("player", "berta", "--json")))
+    assert player["form"]["latest"] == ["lost", "lost"]
+    assert player["partners"][0]["record"]["lost"] == 2
+    records = json.loads(right(ask("records", "accuracy", "--of", "match", "--json")))
+    assert records["left_out"]
+
+
+def test_who_is_online(ask: Ask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def answered(*words: str) -> Any:
+        players = ((5, 50, "^1[bold]a^7nna[/bold]"),)
+        async with status_server(players=players) as server:
+            (tmp_path / "servers.toml").write_text(
+                '[[servers]]\nname = "main"\nhost = "127.0.0.1"\nuser = "et"\nfolder = "stats"\n'
+                f"game_port = {server.port}\n"
+            )
+            monkeypatch.setenv("CONFIG_FILE", str(tmp_path / "servers.toml"))
+            return await asyncio.to_thread(ask, *words)
+
+    text = right(asyncio.run(answered("server")))
+    assert text.startswith("Stopwatch night, map supply\n")
+    assert "1 player of 20, answered in" in text
+    assert "[bold]anna[/bold]" in text
+    status = json.loads(right(asyncio.run(answered("server", "main", "--json"))))[0]
+    assert status["players"] == [{"name": "[bold]anna[/bold]", "ping": 50, "score": 5}]
+    gone = ask("server")
+    assert gone.exit_code == ExitCode.SERVER
+    assert "nobody listens on UDP port" in gone.stderr
+    assert "known: main" in refused(ask("server", "other"))
+    monkeypatch.delenv("CONFIG_FILE")
+    assert ask("server").exit_code == ExitCode.CONFIG
