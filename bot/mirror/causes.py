@@ -142,20 +142,20 @@ class _Judge:
         cause, rule = self._why_other_bytes(copy, info, look)
         self._count(copy, "differs")
         self._differs(copy, "differs", cause, rule, info, look)
-        if self.evidence.replaces and copy.error_code != DAMAGED:
+        damaged = copy.error_code == DAMAGED and copy.etag == info.etag
+        if self.evidence.replaces and not damaged:
             if copy.state in (*THERE, "missing", "uploading", "differs"):
                 self.result.repairs.append(
                     replace(copy, state="pending", reason=rule, error_code=None, tries=0, next_try_at=None)
                 )
             return
         if copy.state != "differs" or copy.etag != info.etag:
-            code = DAMAGED if copy.error_code == DAMAGED and copy.etag == info.etag else "differs"
             self.result.repairs.append(
                 replace(
                     copy,
                     state="differs",
                     reason=rule,
-                    error_code=code,
+                    error_code=DAMAGED if damaged else "differs",
                     etag=info.etag,
                     proof=None,
                     verified_at=None,
