@@ -28,6 +28,7 @@ from bot.app import App
 from bot.cogs.autocomplete import Index
 from bot.cogs.errors import UserError, report
 from bot.cogs.face import Face, Question
+from bot.cogs.persistent import PanelButton, PanelKind
 from bot.cogs.syncing import sync_commands
 from bot.cogs.translate import CommandTranslator
 from bot.cogs.tree import StatsTree
@@ -42,16 +43,6 @@ log = structlog.get_logger()
 
 LONGEST_BACK_OFF: Final = 300.0
 """Seconds between two tries to log in while Discord does not answer."""
-
-PERMISSIONS: Final = discord.Permissions(
-    view_channel=True,
-    send_messages=True,
-    send_messages_in_threads=True,
-    embed_links=True,
-    attach_files=True,
-    read_message_history=True,
-)
-"""What the bot asks for when it is invited, and no more."""
 
 Prepare = Callable[[], Awaitable[object]]
 
@@ -83,6 +74,8 @@ class StatsBot(Face):
         self.index = Index()
         self.operators: frozenset[int] = frozenset()
         self.command_ids: dict[str, int] = {}
+        self.panel_kinds: dict[str, PanelKind] = {}
+        self.add_dynamic_items(PanelButton)
         self._prepare = prepare
         self._background: set[asyncio.Task[None]] = set()
 
@@ -303,11 +296,6 @@ def _instructions(error: Exception) -> str:
         "Discord does not take DISCORD_BOT_TOKEN. Open https://discord.com/developers/applications, choose the "
         "application, Bot, Reset Token, put the new token into .env and start again. Everything but Discord goes on"
     )
-
-
-def invite_link(application_id: int) -> str:
-    """Return the link that invites the bot with exactly the permissions it needs."""
-    return discord.utils.oauth_url(application_id, permissions=PERMISSIONS, scopes=("bot", "applications.commands"))
 
 
 @asynccontextmanager

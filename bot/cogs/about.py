@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import time
 from importlib.metadata import PackageNotFoundError, version
+from typing import Any
 
 from discord import app_commands
 from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
-from bot.cogs.access import Level, needs
+from bot.cogs.access import Level, level_of, needs, needs_of
 from bot.cogs.answers import answer
 from bot.cogs.face import Cog, Face, Question
+from bot.cogs.invite import invite_link
+from bot.cogs.paging import Paginator, of_pages, paged
 from bot.cogs.panel import Tone, panel
 from bot.cogs.text import when
 from bot.db.engine import DatabaseError
@@ -59,6 +62,44 @@ class About(Cog):
         """Return the state of the game servers in one line, without their names: everybody may read it."""
         count = len(self.bot.app.pollers)
         return t("ping.sources", count=count)
+
+    @app_commands.command()
+    @needs(Level.MEMBER, private=True, dm=True)
+    async def about(self, interaction: Question) -> None:
+        """What this bot is, and how to get it into another Discord server."""
+        t = await self.bot.texts_for(interaction, private=True)
+        link = invite_link(self.bot.application_id or 0)
+        text = t("about.text", version=program_version(), help=self.bot.mention("help"), invite=link)
+        await answer(interaction, panel(t("about.title"), text))
+
+    @app_commands.command()
+    @needs(Level.MEMBER, private=True, dm=True)
+    async def help(self, interaction: Question) -> None:
+        """What you can do with this bot here."""
+        t = await self.bot.texts_for(interaction, private=True)
+        level = await level_of(interaction)
+        lines = []
+        for command in usable(self.bot, level, dm=interaction.guild_id is None):
+            description = await self._described(command, t)
+            lines.append(f"{self.bot.mention(command.qualified_name)} {description}")
+        await Paginator(interaction, t, t("help.title"), of_pages(paged(lines)), -(-len(lines) // 10)).send()
+
+    async def _described(self, command: app_commands.Command[Any, ..., Any], t: Texts) -> str:
+        """Return a command's description in the language of the answer."""
+        language = self.bot.catalogue.languages[t.language]
+        found = language.commands.get(command.qualified_name, {}).get("description")
+        return found if isinstance(found, str) else command.description
+
+
+def usable(bot: Face, level: Level, *, dm: bool) -> list[app_commands.Command[Any, ..., Any]]:
+    """Return the slash commands that a person of this level may use here, by name."""
+    found = []
+    for command in bot.tree.walk_commands():
+        if isinstance(command, app_commands.Command):
+            declared = needs_of(command)
+            if declared is not None and declared.level <= level and (declared.dm or not dm):
+                found.append(command)
+    return sorted(found, key=lambda command: command.qualified_name)
 
 
 async def setup(bot: Face) -> None:

@@ -95,8 +95,8 @@ async def defer(interaction: Question) -> None:
     async with state.lock:
         if interaction.response.is_done():
             return
-        # A button's message stays as it is until it is edited; everything else shows "thinking…".
-        update = interaction.type is discord.InteractionType.component
+        # A button's message stays as it is until it is edited, also by the form it opened; all else shows "thinking…".
+        update = interaction.message is not None
         with contextlib.suppress(discord.NotFound):  # too late: the answer fails by itself, and is logged there
             await interaction.response.defer(ephemeral=state.private, thinking=not update)
             state.thinking = not update

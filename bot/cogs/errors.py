@@ -119,7 +119,7 @@ async def report(interaction: Question, error: BaseException, *, place: str) -> 
         log.warning("answer came too late for Discord", place=place, code=error.code)
         return
     try:
-        level = await level_of(interaction)
+        level = await _level(interaction)
         t = await interaction.client.texts_for(interaction, private=True)
         text = explain(error, t, level)
         if text is None or isinstance(error, OPERATIONAL):
@@ -127,6 +127,14 @@ async def report(interaction: Question, error: BaseException, *, place: str) -> 
         await answer(interaction, panel(t("error.title"), text, tone=Tone.BAD), private=True)
     except Exception as failure:
         log.error("an error could not be told", place=place, error=repr(error), exc_info=failure)
+
+
+async def _level(interaction: Question) -> Level:
+    """Return what the person is; the least where that cannot be looked up."""
+    try:
+        return await level_of(interaction)
+    except OPERATIONAL:
+        return Level.MEMBER
 
 
 def _incident(error: BaseException, place: str, interaction: Question, t: Texts, text: str | None) -> str:

@@ -8,10 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import discord
 from discord.ext import commands
+from sqlalchemy.exc import SQLAlchemyError
+
+from bot.db.engine import DatabaseError
 
 if TYPE_CHECKING:
     from bot.app import App
     from bot.cogs.autocomplete import Index
+    from bot.cogs.persistent import PanelKind
     from bot.community.guilds import Guilds
     from bot.community.links import Links
     from bot.community.panels import Panels
@@ -36,6 +40,7 @@ class Face(commands.Bot):
         index: what autocompletion answers from.
         operators: Discord ids of the people who run this bot.
         command_ids: Discord's ids of our top commands, for mentions.
+        panel_kinds: what the buttons that survive a restart do, by kind.
     """
 
     app: App
@@ -50,6 +55,7 @@ class Face(commands.Bot):
     index: Index
     operators: frozenset[int]
     command_ids: dict[str, int]
+    panel_kinds: dict[str, PanelKind]
     _background: set[asyncio.Task[None]]
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
@@ -68,7 +74,10 @@ class Face(commands.Bot):
         own = str(interaction.locale)
         if interaction.guild_id is None:
             return self.catalogue.texts(own)
-        settings = await self.guild_book.get(interaction.guild_id)
+        try:
+            settings = await self.guild_book.get(interaction.guild_id)
+        except (DatabaseError, SQLAlchemyError):
+            return self.catalogue.texts(own)  # an answer in a likely language is better than none
         shared = settings.language or (str(interaction.guild_locale) if interaction.guild_locale else None)
         if private:
             return self.catalogue.texts(own if own.split("-")[0] in self.catalogue.languages else shared)

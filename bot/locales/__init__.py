@@ -67,9 +67,11 @@ def load_language(folder: Path) -> Language:
     for path in sorted(folder.glob("*.json")):
         try:
             document = json.loads(path.read_text(encoding="utf-8"))
-            unknown = sorted(set(document) - set(tables))
-        except (OSError, ValueError, TypeError) as error:
+        except (OSError, ValueError) as error:
             raise LocaleError(f"{path}: cannot be read as JSON: {error}") from error
+        if not isinstance(document, dict):
+            raise LocaleError(f"{path}: holds no JSON object")
+        unknown = sorted(set(document) - set(tables))
         if unknown:
             raise LocaleError(f"{path}: unknown table {', '.join(unknown)}; known: {', '.join(tables)}")
         for name, table in document.items():
