@@ -228,7 +228,7 @@ def _source_reasons(facts: SourceFacts, limits: Limits, now: int) -> list[Reason
 def _destination_reasons(facts: DestinationFacts, limits: Limits, now: int) -> list[Reason]:
     name = facts.name
     sync = f"python -m bot mirror sync {name}"
-    diagnose = f"python -m bot diagnose {name}"
+    diagnose = f"python -m bot diagnose --destination {name}"
     found: list[Reason] = []
     # While it is not reached nothing can be young: what is late then is a consequence and needs nobody by itself.
     reached = not facts.failures
@@ -254,7 +254,7 @@ def _destination_reasons(facts: DestinationFacts, limits: Limits, now: int) -> l
     if facts.unexamined:
         objects = "object is" if facts.unexamined == 1 else "objects are"
         text = f"{facts.unexamined:,} {objects} there that nobody has explained yet"
-        found.append(Reason("unexamined", Colour.YELLOW, text, True, None, f"python -m bot reconcile {name}"))
+        found.append(Reason("unexamined", Colour.YELLOW, text, True, None, f"python -m bot reconcile run {name}"))
     if facts.unsure:
         text = f"{_files(facts.unsure)} not shown by the last listing; the next one tells"
         found.append(Reason("unsure", Colour.YELLOW, text, command=sync))
@@ -271,12 +271,12 @@ def _destination_reasons(facts: DestinationFacts, limits: Limits, now: int) -> l
 def _unverified(facts: DestinationFacts, limits: Limits, now: int, *, reached: bool) -> list[Reason]:
     found: list[Reason] = []
     if facts.oldest_proof_at is not None and now - facts.oldest_proof_at > limits.verified:
-        command = f"python -m bot verify {facts.name}"
+        command = f"python -m bot mirror verify {facts.name}"
         text = "copies that were not read back"
         found.append(Reason("unverified", Colour.YELLOW, text, reached, facts.oldest_proof_at, command))
     compared = facts.last_check_at if facts.last_check_at is not None else facts.enabled_at
     if limits.check and facts.last_listing_at is not None and now - compared > limits.check:
-        command = f"python -m bot reconcile {facts.name}"
+        command = f"python -m bot reconcile run {facts.name}"
         found.append(Reason("unchecked", Colour.YELLOW, "ledger and listing not compared", reached, compared, command))
     return found
 

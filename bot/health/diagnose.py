@@ -65,8 +65,8 @@ def diagnose(
         several_servers: name the server in the commands.
     """
     findings = Doctor(census, previous, thresholds or Thresholds(), several_servers).findings()
-    order = list(Kind)
-    findings.sort(key=lambda finding: (-finding.severity.rank, order.index(finding.kind), finding.names))
+    order = [kind.value for kind in Kind]
+    findings.sort(key=lambda finding: (-finding.severity.rank, order.index(finding.kind.value), finding.names))
     return Diagnosis(census, tuple(findings), previous)
 
 

@@ -8,6 +8,7 @@ from datetime import date
 from enum import StrEnum
 
 from bot.health.census import Census
+from bot.mirror.runs import Cause
 from parsers import ParseError, parse_file_name
 
 UNEXPLAINED = "unexplained"
@@ -79,7 +80,7 @@ class Finding:
     """One difference, with everything a person needs to judge and mend it.
 
     Attributes:
-        kind: its class.
+        kind: its class; of a destination, the cause.
         severity: how much it matters.
         title: what is the matter, in one line.
         names: every file concerned, sorted; empty where it is about the server as a whole.
@@ -90,7 +91,7 @@ class Finding:
         details: what is known of single files: reason by name.
     """
 
-    kind: Kind
+    kind: Kind | Cause
     severity: Severity
     title: str
     names: tuple[str, ...]
@@ -108,12 +109,15 @@ class Finding:
     @property
     def oldest(self) -> date | None:
         """Date of the oldest file, from its name (the server's local one), or None."""
-        return date_of(self.names[0]) if self.names else None
+        return min(self._dates(), default=None)
 
     @property
     def newest(self) -> date | None:
         """Date of the newest file."""
-        return date_of(self.names[-1]) if self.names else None
+        return max(self._dates(), default=None)
+
+    def _dates(self) -> list[date]:
+        return [found for name in self.names if (found := date_of(name.rpartition("/")[2])) is not None]
 
 
 @dataclass(frozen=True, slots=True)
