@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from bot.cli import answers, demo, health, jobs, mirror, reconcile, run, setup
+from bot.cli import alerts, answers, demo, health, jobs, mirror, reconcile, run, setup
 
 app = typer.Typer(
     name="python -m bot",
@@ -16,6 +16,7 @@ app = typer.Typer(
 run.register(app)
 answers.register(app)
 health.register(app)
+alerts.register(app)
 mirror.register(app)
 reconcile.register(app)
 jobs.register(app)
