@@ -14,6 +14,7 @@ import os
 import re
 import shutil
 import sqlite3
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -213,12 +214,15 @@ def _unpack_into_place(path: Path, target: Path) -> None:
             os.fsync(out.fileno())
         with contextlib.closing(sqlite3.connect(fresh, isolation_level=None)) as connection:
             _check_whole(connection, "the snapshot")
+            revision = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+            if revision is None or revision[0] > migrate.SCHEMA_REVISION:
+                raise DatabaseError("the snapshot was taken by a newer version of this program; install that one first")
         if target.exists():
             _let_go_of(target)
             fresh.replace(target)
         else:
             os.link(fresh, target)  # unlike a rename, never over what somebody put there meanwhile
-    except (EOFError, gzip.BadGzipFile, sqlite3.Error) as error:
+    except (EOFError, gzip.BadGzipFile, zlib.error, sqlite3.Error) as error:
         raise DatabaseError(f"the snapshot is damaged: {error}; take another one") from error
     except OSError as error:
         raise DatabaseError(f"the snapshot was not restored to {target}: {error.strerror or error}") from error
