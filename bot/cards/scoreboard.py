@@ -112,7 +112,8 @@ def round_card(answer: MatchAnswer, number: int, options: CardOptions) -> Scoreb
         groups.append(_group(words.other_side, "?", 2, others, words))
     title = joined(one_line(match.map_name), words.round_title.format(number=number))
     attacks = (_attack(match, number, words),)
-    return _card(answer, title, "", attacks, groups, options, f"match-{match.key}-round-{number}", of_sides=True)
+    name = f"match-{match.key}-round-{number}"
+    return _card(answer, title, "", attacks, groups, options, name, only=played)
 
 
 def _attack(match: MatchInfo, number: int, words: Words) -> tuple[str, str, bool]:
@@ -140,7 +141,7 @@ def _card(
     options: CardOptions,
     name: str,
     *,
-    of_sides: bool = False,
+    only: RoundInfo | None = None,
 ) -> ScoreboardCard:
     words, match = options.words, answer.match
     zone = facts.server_zone(answer.server, options)
@@ -153,7 +154,7 @@ def _card(
     parts = [Part("", told_attacks), *(Part(group.title, _told(group, columns)) for group in groups)]
     if not groups:
         parts.append(Part("", (words.nobody,)))
-    held = any(played.outcome.value == "held" for played in match.rounds)
+    held = any(played.outcome.value == "held" for played in (match.rounds if only is None else (only,)))
     return ScoreboardCard(
         title=title,
         subtitles=(subtitle,),
@@ -164,7 +165,7 @@ def _card(
         columns=columns,
         groups=tuple(groups),
         nobody="" if groups else words.nobody,
-        of_sides=of_sides,
+        of_sides=only is not None,
         foot=tuple(
             line
             for line in (

@@ -22,7 +22,7 @@ class TextStyle:
 
 
 TITLE: Final = TextStyle(27, 700, 34)
-HERO: Final = TextStyle(58, 900, 62)
+HERO: Final = TextStyle(52, 900, 69)
 SCORE: Final = TextStyle(26, 900, 32)
 HEADING: Final = TextStyle(14.5, 700, 20)
 BODY: Final = TextStyle(17, 400, 23)

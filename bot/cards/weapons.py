@@ -33,6 +33,7 @@ class WeaponsCard:
 
     title: str
     subtitles: tuple[str, ...]
+    table_title: str
     columns: tuple[str, ...]
     weapons: tuple[WeaponRow, ...]
     more: str
@@ -72,6 +73,7 @@ def weapons_card(answer: WeaponTable, options: CardOptions) -> WeaponsCard:
     return WeaponsCard(
         title=words.weapons,
         subtitles=(scope,),
+        table_title=words.most_kills_first,
         columns=columns,
         weapons=rows[:MOST_WEAPONS],
         more=words.and_more.format(count=left_out) if left_out > 0 else "",

@@ -119,7 +119,7 @@ class Words:
     time_played: str = "{time} played"
 
     comparison: str = "Comparison"
-    percentile: str = "(n) = better than n % of the others, of {players} with at least {rounds}"
+    percentile: str = "(n) = better than n % of the others; compared: {players} with at least {rounds}"
 
     rank_column: str = "#"
     minimum: str = "min. {parts}: {qualified} of {seen} players"
@@ -137,6 +137,7 @@ class Words:
 
     weapons: str = "Weapons"
     kill_share: str = "of all"
+    most_kills_first: str = "Most kills first"
     headshots_basis: str = "Acc, HS: weapons that can score a headshot"
 
     all_time: str = "all time"
@@ -241,7 +242,7 @@ DE = Words(
     no_rounds="Keine gezählten Runden in dieser Auswahl",
     time_played="{time} gespielt",
     comparison="Vergleich",
-    percentile="(n) = besser als n % der anderen, von {players} mit mindestens {rounds}",
+    percentile="(n) = besser als n % der anderen; verglichen: {players} ab {rounds}",
     minimum="min. {parts}: {qualified} von {seen} Spielern",
     empty="Keine Plätze",
     why_empty={
@@ -251,6 +252,7 @@ DE = Words(
         "NO_SUCH_MAP": "Diese Map wurde nie gespielt",
         "NONE_IN_SCOPE": "Keine gezählten Runden in dieser Auswahl",
         "BELOW_MINIMUM": "Niemand erreicht das Minimum",
+        "NOT_USED": "Niemand benutzte sie in dieser Auswahl",
         "NOT_RECORDED": "Die Dateien dieser Runden sagen es nicht",
     },
     timeline="Angriffszeiten",
@@ -262,6 +264,7 @@ DE = Words(
     unknown="Sieger unbekannt",
     weapons="Waffen",
     kill_share="aller",
+    most_kills_first="Die meisten Kills zuerst",
     headshots_basis="Treffer, HS: Waffen, die Kopftreffer zählen",
     all_time="gesamte Zeit",
     on_map="Map {name}",
@@ -294,6 +297,9 @@ DE = Words(
         "playtime": "Spielzeit",
         "wins": "Gewonnene Maps",
         "win_percent": "Gewonnene Maps, %",
+        "headshots": "Kopftreffer",
+        "assists": "Assists",
+        "killing_spree": "Längste Serie",
     },
     formulas={
         "dpm": "gegebener Schaden x 60 / Sekunden in einem Team",

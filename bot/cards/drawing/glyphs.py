@@ -73,7 +73,7 @@ def _alphabet() -> frozenset[int]:
 def drawable(text: str) -> str:
     """Return a text with only characters that the typefaces have.
 
-    Others are written in Latin letters (`김` as `gim`); what cannot be is U+FFFD, a question mark in a diamond.
+    Others are written in Latin letters (`김` as `Gim`); what cannot be is U+FFFD, a question mark in a diamond.
     """
     alphabet = _alphabet()
     if all(ord(letter) in alphabet for letter in text):

@@ -34,7 +34,7 @@ def _line_up(sheet: Sheet, item: LineUpView, and_more: str, *, compact: bool) ->
         for team in (item.team_a, item.team_b)
     ]
     title = f"{item.name}: {item.verdict}" if item.name else item.verdict
-    tall = 14 + BODY.line + style.line + 8 + BODY.line * max(len(rows) for rows in names) + 14
+    tall = 12 + BODY.line + style.line + 4 + BODY.line * max(len(rows) for rows in names) + 14
     sheet.box(sheet.left - 10, sheet.below, sheet.inner + 20, tall, theme.panel)
     top = sheet.below + 12
     sheet.text(middle, top, title, STRONG, colour=theme.accent, align="center")
@@ -62,7 +62,7 @@ def _team(
     room = abs(score_at - edge) - width - badge - 24
     name_at = edge + badge + 10 if left else edge - badge - 10
     sheet.text(name_at, top + (style.line - STRONG.line) / 2, team.title, STRONG, align=align, width=max(room, 20))
-    y = top + style.line + 8
+    y = top + style.line + 4
     for row in names:
         sheet.text(edge, y, row, BODY, colour=theme.ink if team.won else theme.muted, align=align)
         y += BODY.line

@@ -23,7 +23,7 @@ def draw(sheet: Sheet, card: WeaponsCard) -> None:
         )
         rows = [[Cell(item.name), *(Cell(value) for value in item.values)] for item in card.weapons]
         tall = ROW + 6
-        table(sheet, columns, rows, row=tall, title=card.title)
+        table(sheet, columns, rows, row=tall, title=card.table_title)
         for place, item in enumerate(reversed(card.weapons)):
             length = sheet.inner * item.share
             if length >= BAR:
