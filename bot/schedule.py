@@ -251,7 +251,8 @@ class Timetable:
             else:
                 trigger = trigger_of(item.when)
                 # What was never asked for was not missed: it begins with its next time.
-                if last is not None and (job := await self._ask(item)) is not None:
+                ever = await self.queue.last_asked_at(item.kind, item.arguments, cut_off_too=True)
+                if ever is not None and (job := await self._ask(item)) is not None:
                     missed.append(job)
             self._scheduler.add_job(
                 self._ask,

@@ -253,9 +253,15 @@ class JobQueue:
         """Return how many jobs of each registered kind wait or run, in all processes."""
         return dict.fromkeys(self.kinds, 0) | await self.book.depth()
 
-    async def last_asked_at(self, kind: str, arguments: Mapping[str, Any]) -> int | None:
-        """Return when this job was last asked for (unix seconds) and not cut off by the end of its process."""
-        states = set(JobState) - {JobState.INTERRUPTED}
+    async def last_asked_at(self, kind: str, arguments: Mapping[str, Any], *, cut_off_too: bool = False) -> int | None:
+        """Return when this job was last asked for, in unix seconds; None where it never was.
+
+        Args:
+            kind: of job.
+            arguments: of it.
+            cut_off_too: count also those that the end of their process cut off.
+        """
+        states = set(JobState) - (set() if cut_off_too else {JobState.INTERRUPTED})
         return await self.book.last_asked_at(kind, key_of(kind, arguments), states)
 
     async def wait(self, job_id: str, timeout: float | None = None) -> Job:  # noqa: ASYNC109 - part of the meaning

@@ -3,15 +3,20 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 import structlog
 
 from bot.db.engine import Database
 from bot.ingest.poll import PollReport
-from bot.schedule import LONGEST_BACK_OFF, PollSchedule
-from tests.ingest.world import World, evenings_of_play, imported, opened_world, simulated
+from bot.jobs.book import STALE_AFTER
+from bot.jobs.job import JobError, JobState, Running
+from bot.jobs.queue import JobQueue
+from bot.schedule import LONGEST_BACK_OFF, PollSchedule, Timed, Timetable
+from tests.ingest.world import Clock, World, evenings_of_play, imported, opened_world, simulated
 from tools.bench.delay_proxy import DelayProxy
 
 FILES = evenings_of_play(81, rounds=4)
@@ -188,3 +193,125 @@ async def test_a_stop_does_not_wait_for_ever(world: World) -> None:
     await schedule.stop(grace=0.1)
     simulated(world).faults.hang_on_readdir = False
     assert (await (await world.poller()).poll()).new_rounds == sorted(FILES)
+
+
+# ---------------------------------------------------------------------- the timetable
+
+AT_THREE = Timed("reconcile", "0 3 * * *", {"destination": None})
+
+
+def at(day: int, hour: int, minute: int = 0) -> float:
+    return datetime(2025, 3, day, hour, minute, tzinfo=UTC).timestamp()
+
+
+@contextlib.asynccontextmanager
+async def timetable(database: Database, clock: Clock, *timed: Timed) -> AsyncIterator[tuple[JobQueue, Timetable]]:
+    """A process with a timetable: its start makes up what was missed."""
+
+    async def work(job: Running) -> Any:
+        return "done"
+
+    queue = JobQueue(database, clock)
+    for kind in {item.kind for item in timed}:
+        queue.register(kind, work)
+    async with queue.started():
+        made = Timetable(queue, queue.submit, timed)
+        try:
+            yield queue, made
+        finally:
+            made.stop()
+
+
+async def asked(queue: JobQueue) -> int:
+    """Return how many jobs there are; all have ended then."""
+    page = await queue.list()
+    for job in page.jobs:
+        assert (await queue.wait(job.id)).state is JobState.DONE
+    return len(page.jobs)
+
+
+async def test_a_run_at_three_that_was_missed_is_made_up_for_once(database: Database) -> None:
+    clock = Clock(at(1, 2, 59))
+    async with timetable(database, clock, AT_THREE) as (queue, table):
+        assert await table.start() == []  # nothing was ever asked for: nothing was missed
+        clock.now = at(1, 3)
+        assert await table._ask(AT_THREE) is not None
+        assert await table._ask(AT_THREE) is None  # of two timers one asks
+        assert await asked(queue) == 1
+    # Down at three, up at nine.
+    clock.now = at(2, 9)
+    async with timetable(database, clock, AT_THREE) as (queue, table):
+        (job,) = await table.start()
+        assert (job.kind, job.arguments, job.actor) == ("reconcile", {"destination": None}, "schedule")
+        assert await asked(queue) == 2
+    for hour in (9, 10, 23):
+        clock.now = at(2, hour, 30)
+        async with timetable(database, clock, AT_THREE) as (queue, table):
+            assert await table.start() == []
+    # On the next day its time comes as ever.
+    clock.now = at(3, 3)
+    async with timetable(database, clock, AT_THREE) as (queue, table):
+        assert len(await table.start()) == 1
+        assert await asked(queue) == 3
+
+
+async def test_one_that_was_cut_off_is_made_up_for_and_one_that_failed_is_not(database: Database) -> None:
+    clock = Clock(at(1, 3))
+    async with timetable(database, clock, AT_THREE) as (queue, table):
+        job = await queue.book.submit(AT_THREE.kind, AT_THREE.arguments, "schedule", take=True)
+        await queue.book.begin(job.id)
+        clock.now += STALE_AFTER + 1
+        await queue.book.sweep()
+        (made_up,) = await table.start()
+        assert (await queue.wait(made_up.id)).state is JobState.DONE
+    clock.now = at(2, 3)
+    async with timetable(database, clock, AT_THREE) as (queue, table):
+        failed = await queue.book.submit(AT_THREE.kind, AT_THREE.arguments, "schedule", take=True)
+        await queue.book.end(failed.id, JobState.FAILED, error="it did not work")
+        clock.now += 600
+        assert await table.start() == []
+
+
+async def test_off_is_never_asked_for_and_an_interval_goes_by_what_was_asked_for_last(database: Database) -> None:
+    hourly = Timed("inspect", 3600)
+    clock = Clock(at(1, 12))
+    async with timetable(database, clock, Timed("off", "off"), Timed("none", 0), hourly) as (queue, table):
+        assert [item.kind for item in table.timed] == ["inspect"]
+        assert await table._ask(hourly) is not None
+        clock.now += 3590
+        assert await table._ask(hourly) is None
+        clock.now += 10
+        assert await asked(queue) == 1
+        assert await table._ask(hourly) is not None
+        assert await asked(queue) == 2
+
+
+async def test_a_timer_asks_by_itself(database: Database) -> None:
+    """Through the scheduler, with the clock of the machine."""
+    import time
+
+    async def work(job: Running) -> Any:
+        return "done"
+
+    queue = JobQueue(database)
+    queue.register("inspect", work)
+    async with queue.started():
+        table = Timetable(queue, queue.submit, [Timed("inspect", 1)])
+        began = time.time()
+        await table.start()
+        while (last := await queue.last_asked_at("inspect", {})) is None or last < began + 1:  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+        table.stop()
+        assert await asked(queue) >= 2
+
+
+async def test_a_job_that_cannot_be_asked_for_is_said_and_the_timer_goes_on(database: Database) -> None:
+    clock = Clock(at(1, 3))
+    async with timetable(database, clock, AT_THREE) as (queue, _):
+
+        async def refuses(kind: str, arguments: Any) -> Any:
+            raise JobError("no destination is set up")
+
+        with structlog.testing.capture_logs() as logs:
+            assert await Timetable(queue, refuses, [AT_THREE])._ask(AT_THREE) is None
+        assert [(line["log_level"], line["reason"]) for line in logs] == [("warning", "no destination is set up")]
