@@ -338,8 +338,13 @@ def _print_history(history: FileHistory) -> None:
     if history.session is not None:
         span = f"{_utc(history.session['started_at'])} to {_utc(history.session['ended_at'])}"
         facts.append(("session", f"{history.session['id']}, {span}"))
+    for copy in history.copies:
+        stale = ", not reached since" if copy.stale else ""
+        listed = "never listed" if copy.as_of is None else f"listed {_utc(copy.as_of)}{stale}"
+        why = "".join(f": {words}" for words in (copy.reason, copy.cause) if words)
+        facts.append((copy.destination, f"{copy.state}{why} ({listed})"))
     typer.echo(f"{history.server}/{history.name}")
     for label, text in facts:
         typer.echo(f"  {label:<10} {printable(text, 500)}")
     for event in history.events:
-        typer.echo(f"  {_utc(event.at)}  {printable(event.what, 300)}  ({event.basis.value})")
+        typer.echo(f"  {_utc(event.at)}  {printable(event.what, 400)}  ({event.basis.value})")

@@ -346,7 +346,7 @@ async def _destinations(connection: AsyncConnection, places: Places, now: int) -
     found = {row.id: _Raw(row) for row in rows}
     m, p, r = mirror_objects.c, processed_files.c, reconcile_runs.c
     there, waiting = m.state.in_(THERE), m.state.in_(WAITING)
-    proven = func.coalesce(m.verified_at, m.uploaded_at, m.listed_at, m.queued_at)
+    proven = func.coalesce(m.read_at, m.uploaded_at, m.listed_at, m.queued_at)
     query = select(
         m.destination_id,
         m.state,
@@ -355,7 +355,7 @@ async def _destinations(connection: AsyncConnection, places: Places, now: int) -
         func.sum(case((and_(there, m.missing_since.is_not(None)), 1), else_=0)).label("unsure"),
         func.min(case((waiting, m.queued_at))).label("oldest_pending_at"),
         func.min(case((there, proven))).label("oldest_proof_at"),
-        func.min(m.verified_at).label("verified_from"),
+        func.min(m.read_at).label("verified_from"),
         func.max(m.verified_at).label("last_verified_at"),
         func.max(m.uploaded_at).label("last_upload_at"),
     ).group_by(m.destination_id, m.state)

@@ -9,8 +9,10 @@ from sqlalchemy import and_, select
 
 from bot.db.schema import (
     audit,
+    destinations,
     file_versions,
     matches,
+    mirror_objects,
     outbox,
     processed_files,
     rounds,
@@ -19,6 +21,7 @@ from bot.db.schema import (
 from bot.health.census import Basis, Copy, LedgerFile, compare_copy, ledger_file, stored_bytes
 from bot.ingest.game_server import GameServerError
 from bot.ingest.poll import Poller
+from bot.mirror.runs import differences, latest_run
 from parsers import PARSER_VERSION
 
 
@@ -29,6 +32,35 @@ class Event:
     at: int
     what: str
     basis: Basis
+
+
+@dataclass(frozen=True, slots=True)
+class CopyState:
+    """What is believed of a file's copy at one destination. Times are unix seconds.
+
+    Attributes:
+        destination: its name.
+        state: as in the ledger; `not queued yet` where it has no row there.
+        reason: why it is in this state.
+        tries: uploads that failed in a row.
+        uploaded_at: None: it was there before we looked, or is not there.
+        verified_at: when a hash was last compared.
+        proof: what speaks for the store having these bytes.
+        as_of: when the destination was last listed whole.
+        stale: the last try to reach it failed.
+        cause: what the last comparison of ledger and listing found of it, with the rule that proved it.
+    """
+
+    destination: str
+    state: str
+    reason: str | None = None
+    tries: int = 0
+    uploaded_at: int | None = None
+    verified_at: int | None = None
+    proof: str | None = None
+    as_of: int | None = None
+    stale: bool = False
+    cause: str | None = None
 
 
 @dataclass(slots=True)
@@ -49,6 +81,7 @@ class FileHistory:
         match: key, status and the other round's file; None where it has none.
         session: id, start and end; None where it has none.
         earlier: hashes of earlier contents of the same name, with the time they were replaced.
+        copies: what is believed of it at each destination.
         events: what happened, by time.
     """
 
@@ -64,6 +97,7 @@ class FileHistory:
     match: dict[str, Any] | None = None
     session: dict[str, Any] | None = None
     earlier: list[tuple[str, int]] = field(default_factory=list)
+    copies: list[CopyState] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
 
 
@@ -88,6 +122,8 @@ async def file_history(poller: Poller, name: str) -> FileHistory:
     if sha256 is not None:
         kept = await stored_bytes(poller.importer.database, {name: sha256})
         history.database = "ok" if kept else "damaged"
+    if history.ledger is not None and sha256 is not None:
+        await _ask_destinations(poller, history)
     history.known = bool(history.events) or copy is not Copy.MISSING
     history.events.sort(key=lambda event: event.at)
     return history
@@ -154,8 +190,61 @@ async def _ask_database(poller: Poller, history: FileHistory) -> str | None:
     return history.ledger.sha256 if history.ledger is not None else None
 
 
+async def _ask_destinations(poller: Poller, history: FileHistory) -> None:
+    """Fill in what is believed of the file at every destination; none of them is asked."""
+    d, m = destinations.c, mirror_objects.c
+    mine = and_(m.destination_id == d.id, m.server_id == poller.server.id, m.name == history.name)
+    known = (d.name.label("destination"), d.last_listing_at, d.failures)
+    query = select(*known, mirror_objects).select_from(destinations.outerjoin(mirror_objects, mine)).order_by(d.id)
+    database = poller.importer.database
+    async with database.read() as connection:
+        rows = (await connection.execute(query)).all()
+    key = f"{history.server}/{history.name}"
+    for row in rows:
+        cause = None
+        run = await latest_run(database, row.destination)
+        for found in () if run is None else await differences(database, run.id):
+            if found.key == key:
+                cause = f"{found.cause.value}: {found.rule}"
+                text = f"{row.destination}: found {found.state}: {cause}"
+                history.events.append(Event(found.first_seen_at, text, Basis.LISTING))
+        if row.state is None:
+            history.copies.append(CopyState(row.destination, "not queued yet", cause=cause))
+            continue
+        history.events += _copy_events(row)
+        history.copies.append(
+            CopyState(
+                row.destination,
+                row.state,
+                row.reason,
+                row.tries,
+                row.uploaded_at,
+                row.verified_at,
+                row.proof,
+                row.last_listing_at,
+                row.failures > 0,
+                cause,
+            )
+        )
+
+
+def _copy_events(row: Any) -> list[Event]:
+    where = row.destination
+    after = f" after {row.tries} failed {'try' if row.tries == 1 else 'tries'}" if row.tries else ""
+    moments = (
+        (row.queued_at, "put in line to be sent", Basis.LEDGER),
+        (row.uploaded_at, "sent", Basis.LEDGER),
+        (row.listed_at, "first listed", Basis.LISTING),
+        (row.verified_at, f"hash compared ({row.proof or 'no proof noted'})", Basis.LEDGER),
+        (row.missing_since, "not listed any more", Basis.LISTING),
+        (row.next_try_at, f"next try{after}", Basis.LEDGER),
+    )
+    return [Event(at, f"{where}: {what}", basis) for at, what, basis in moments if at is not None]
+
+
 def _ledger_events(row: LedgerFile) -> list[Event]:
     after = f" after {row.tries} {'try' if row.tries == 1 else 'tries'}" if row.tries else ""
+    # A file is taken only once it stood still: when it was fetched, it was whole.
     moments = (
         (row.first_seen_at, "first seen"),
         (row.fetched_at, f"fetched: {row.size} bytes, sha256 {row.sha256}"),
