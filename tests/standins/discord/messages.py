@@ -173,6 +173,8 @@ def _components(world: World, message: Message, sent: list[Json]) -> list[Json]:
                 component[key] = value
         for key in [key for key, value in component.items() if value is None and key not in _NULLABLE]:
             del component[key]
+        for default in component.get("default_values", []):
+            default["id"] = str(default["id"])
         media: list[Json] = [component, *component.get("items", [])]
         for holder in media:
             for key in _MEDIA_KEYS:
