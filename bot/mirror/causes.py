@@ -161,6 +161,7 @@ class _Judge:
                     verified_at=None,
                     next_try_at=None,
                     missing_since=None,
+                    listed_at=copy.listed_at or self.evidence.now,
                 )
             )
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
-from collections.abc import AsyncGenerator, Callable, Mapping
-from dataclasses import replace
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from typing import Any
 
 import aiohttp
@@ -16,7 +16,7 @@ from bot.mirror.copy import Copier
 from bot.mirror.destinations import open_store
 from bot.mirror.reconcile import Reconciled, reconcile
 from bot.mirror.runs import Difference
-from bot.mirror.store import ObjectInfo, ObjectStore
+from bot.mirror.store import ObjectInfo, ObjectReader
 from tests.mirror.copying import House
 from tests.standins.objectstores import BUCKET, LOGIN
 
@@ -112,19 +112,18 @@ async def audited(house: House) -> list[tuple[str, str, str]]:
 class Liar:
     """A real store with somebody in between who changes what comes back.
 
-    Args:
+    Attributes:
         store: the real one.
         listing: changes a listing; None leaves it.
-        drop: keys whose upload is said to be done and is not.
-        spoil: keys whose bytes are changed on their way in, below the hash.
-        garble: keys whose bytes come back changed.
+        garble: keys whose bytes come back with one bit turned.
+        gone: keys that a look and a reading do not find.
+        read: keys that were opened, in turn.
     """
 
-    def __init__(self, store: ObjectStore) -> None:
-        self.store = store
+    def __init__(self) -> None:
+        self.store: Any = None
         self.listing: Callable[[list[ObjectInfo]], list[ObjectInfo]] | None = None
-        self.drop: set[str] = set()
-        self.garble: set[str] = set()
+        self.garble: dict[str, int] = {}
         self.read: list[str] = []
 
     def __getattr__(self, name: str) -> Any:
@@ -135,53 +134,31 @@ class Liar:
         for info in found if self.listing is None else self.listing(found):
             yield info
 
-    async def put_if_absent(self, key: str, body: Any, **more: Any) -> Any:
-        result = await self.store.put_if_absent(key if key not in self.drop else f"{key}.lost", body, **more)
-        return replace(result, key=key)
+    @contextlib.asynccontextmanager
+    async def open(self, key: str) -> AsyncIterator[ObjectReader]:
+        self.read.append(key)
+        async with self.store.open(key) as reader:
+            if self.garble.get(key, 0) > 0:
+                self.garble[key] -= 1
+                reader._chunks = _turned(reader._chunks)
+            yield reader
 
-    def open(self, key: str) -> Any:
-        return _Opened(self, key)
 
-
-class _Opened:
-    def __init__(self, liar: Liar, key: str) -> None:
-        self.liar, self.key = liar, key
-        self.manager = liar.store.open(key)
-
-    async def __aenter__(self) -> Any:
-        reader = await self.manager.__aenter__()
-        self.liar.read.append(self.key)
-        if self.key in self.liar.garble:
-            original = reader._chunks
-
-            async def flipped() -> AsyncGenerator[bytes, None]:
-                first = True
-                async for chunk in original:
-                    yield bytes([chunk[0] ^ 1]) + chunk[1:] if first and chunk else chunk
-                    first = False
-
-            reader._chunks = flipped()
-        return reader
-
-    async def __aexit__(self, *error: Any) -> Any:
-        return await self.manager.__aexit__(*error)
+async def _turned(chunks: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
+    turned = False
+    async for chunk in chunks:
+        yield chunk if turned or not chunk else bytes([chunk[0] ^ 1]) + chunk[1:]
+        turned = turned or bool(chunk)
 
 
 def lying(house: House, name: str = "nas", **changes: Any) -> tuple[Copier, Liar]:
     """Return a copier whose store lies on demand."""
-    copier = house.copier(name, **changes)
-    liars: list[Liar] = []
+    liar = Liar()
 
     def opened(settings: Any, *, new: bool = False) -> Any:
-        store = open_store(settings, new=new)
-        if liars:
-            liars[0].store = store
-        else:
-            liars.append(Liar(store))
-        return liars[0]
+        liar.store = open_store(settings, new=new)
+        return liar
 
+    copier = house.copier(name, **changes)
     copier._open_store = opened
-    liar = Liar.__new__(Liar)
-    Liar.__init__(liar, None)  # type: ignore[arg-type]
-    liars.append(liar)
     return copier, liar
