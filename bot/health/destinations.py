@@ -130,9 +130,12 @@ async def examine_destination(copier: Copier, *, live: bool = True, deadline: fl
     states = _states(copies, by_key if basis is Basis.LIVE else {})
     if untracked := (await copier.book.untracked()).files:
         problem = problem or f"{untracked:,} new files are not in its queue yet; the next cycle puts them there"
-    listed = _listed_keys(copies, by_key)
+    listed = _listed_keys(copies, by_key, live=basis is Basis.LIVE)
     if run is not None:
         check_run(run)
+        if run.listed_objects != len(listed):
+            moved = f"the listing counted {run.listed_objects or 0:,} objects, by name {len(listed):,} are known of it"
+            problem = problem or f"{moved}: files were sent since, or while it was made"
     sums = (
         Sum(f"{copier.name}: expected", frozenset(copy.key for copy in copies), states),
         Sum(f"{copier.name}: listed", listed, _listed_parts(listed, states)),
@@ -197,12 +200,15 @@ def _states(copies: Iterable[Copy], by_key: Mapping[str, Difference]) -> dict[st
     return {state: frozenset(keys) for state, keys in sorted(sorted_out.items())}
 
 
-def _listed_keys(copies: Iterable[Copy], by_key: Mapping[str, Difference]) -> frozenset[str]:
+def _listed_keys(copies: Iterable[Copy], by_key: Mapping[str, Difference], *, live: bool) -> frozenset[str]:
+    """Return what the comparison's listing showed; of an older one, what the ledger has not heard otherwise since."""
     shown = {key for key, found in by_key.items() if found.listed_size is not None and not key.startswith("/")}
     plain = {
         copy.key
         for copy in copies
-        if copy.key not in by_key and copy.state in THERE and copy.listed_at is not None and copy.missing_since is None
+        if copy.key not in by_key
+        and copy.state in THERE
+        and (live or (copy.listed_at is not None and copy.missing_since is None))
     }
     return frozenset(shown | plain)
 
