@@ -26,7 +26,7 @@ _COUNTS = {
     MESSAGE: limits.MESSAGE_COMMANDS,
 }
 
-_NAME = regex.compile(r"^[-_'\p{L}\p{N}\p{sc=Deva}\p{sc=Thai}]{1,32}$")
+_NAME = regex.compile(r"^[-_'\p{L}\p{N}\p{sc=Deva}\p{sc=Thai}]+$")
 
 
 def check_all(bodies: list[Json]) -> None:

@@ -79,9 +79,8 @@ class Gateway:
         def act() -> None:
             for connection in self._connections():
                 self._detach(connection)
-                transport = connection.ws.get_extra_info("transport")
-                if transport is not None:
-                    transport.abort()
+                if connection.transport is not None:
+                    connection.transport.abort()
 
         self._world.run(act)
 
@@ -174,6 +173,8 @@ class Gateway:
     def lost(self, connection: Connection, code: int | None) -> None:
         """Note that a connection is gone. A bot that says goodbye (1000, 1001) ends its session."""
         self._detach(connection)
+        if connection.closing:
+            return
         if connection.session is not None and code in (WSCloseCode.OK, WSCloseCode.GOING_AWAY):
             self._sessions.pop(connection.session.id, None)
 
@@ -310,7 +311,7 @@ async def serve(request: web.Request, worlds: dict[str, World]) -> web.WebSocket
     await ws.prepare(request)
     query = request.query
     compress = query.get("compress")
-    connection = Connection(ws, zlib.compressobj() if compress == "zlib-stream" else None)
+    connection = Connection(ws, request.transport, zlib.compressobj() if compress == "zlib-stream" else None)
     connection.last_heartbeat = loop.time()
     if query.get("v") != "10" or query.get("encoding") != "json" or compress not in (None, "zlib-stream"):
         # zstd-stream exists as well: discord.py asks for it where the zstandard package is installed.

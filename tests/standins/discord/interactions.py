@@ -73,6 +73,7 @@ class Interaction:
     modal_used: bool = False
     choices: list[Json] = field(default_factory=list)
     missed: bool = False
+    reported: bool = False
     installed_by_user: bool = False
 
     @property
@@ -90,7 +91,8 @@ class Interaction:
         if self.response is None and not self.missed:
             self.missed = True
             self.world.fault("unanswered", f"{self} was not answered")
-        if self.thinking:
+        if self.thinking and not self.reported:
+            self.reported = True
             self.world.fault("thinking", f'{self} still shows "thinking…"')
 
     def __str__(self) -> str:

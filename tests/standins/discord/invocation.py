@@ -18,7 +18,7 @@ __all__ = ["Resolved", "find_command", "slash_data"]
 SUBCOMMAND, GROUP = 1, 2
 STRING, INTEGER, BOOLEAN, USER, CHANNEL, ROLE, MENTIONABLE, NUMBER, ATTACHMENT = range(3, 12)
 
-_BIGGEST_INTEGER = 2**53
+_BIGGEST_INTEGER = 2**53 - 1
 
 
 class Resolved:

@@ -65,7 +65,7 @@ COMMAND_CHOICES = Limit(
 )
 CHOICE_NAME = Limit(100, ("ApplicationCommandOptionStringChoice.name.maxLength",))
 CHOICE_VALUE = Limit(100, ("ApplicationCommandOptionStringChoice.value.maxLength",), file_says=6000)
-INTEGER_VALUE = Limit(2**53)
+INTEGER_VALUE = Limit(2**53 - 1, ("Int53Type.maximum",))
 OPTION_MIN_LENGTH = Limit(6000, ("ApplicationCommandStringOption.min_length.maximum",))
 OPTION_MAX_LENGTH = Limit(6000, ("ApplicationCommandStringOption.max_length.maximum",))
 LOCALIZATIONS = Limit(34, ("ApplicationCommandCreateRequest.name_localizations.maxProperties",))

@@ -44,7 +44,7 @@ class MessageFlag(IntFlag):
 NO_FLAGS = MessageFlag(0)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class User:
     """A person or a bot.
 
@@ -83,7 +83,7 @@ class User:
         }
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Role:
     """A role of a guild. The one with the guild's own id is @everyone."""
 
@@ -129,7 +129,7 @@ class Overwrite:
     deny: Permission = NOTHING
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Channel:
     """A channel of a guild, or a DM.
 
@@ -191,7 +191,7 @@ class Channel:
         }
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Member:
     """A user in a guild."""
 
@@ -240,7 +240,7 @@ _GUILD_NULLS = (
 )
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Guild:
     """A guild ("server").
 
@@ -321,7 +321,7 @@ class Upload:
     content_type: str
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Attachment:
     """A file of a message."""
 
@@ -358,7 +358,7 @@ class Attachment:
         return body
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Message:
     """A message, as it is now.
 

@@ -115,12 +115,17 @@ class Record:
         """Declare a fault."""
         self._expected_faults[kind] += times
 
+    def declares_fault(self, kind: str) -> bool:
+        """Say whether a fault of this kind was declared."""
+        return self._expected_faults[kind] > 0
+
     def expect_ping(self, targets: Iterable[int | str]) -> None:
         """Declare that each of these ids, or "everyone", is pinged once."""
         self._expected_pings.update(targets)
 
     def verify(self) -> None:
         """Raise Violation over everything that was not declared, and over what was declared and did not happen."""
+        __tracebackhide__ = True
         problems = [*self._undeclared_errors(), *self._undeclared_faults(), *self._undeclared_pings()]
         if problems:
             raise Violation("the bot did what Discord would not let pass:\n" + "\n".join(f"- {p}" for p in problems))

@@ -175,7 +175,8 @@ class Rest:
         return _respond(answer.status, answer.payload, headers)
 
     def _match(self, method: str, path: str) -> tuple[_Route | None, dict[str, str]]:
-        for candidate in _ROUTES:
+        # What is spelled out goes before what is a place for anything: `/messages/pins` is no message's id.
+        for candidate in sorted(_ROUTES, key=lambda known: known.template.count("{")):
             matched = candidate.pattern.match(path)
             if matched and candidate.method == method:
                 return candidate, matched.groupdict()

@@ -56,7 +56,7 @@ def edit_application(request: Request) -> Json:
         errors = FormErrors()
         errors.add(("description",), "BASE_TYPE_MAX_LENGTH", "Must be 400 or fewer in length.")
         errors.raise_if_any()
-    request.world.accept()
+    # The OpenAPI file wants an object with languages here; documentation and libraries know a text only.
     request.world.description = description
     return _application(request.world)
 

@@ -84,10 +84,12 @@ class Connection:
     """One websocket."""
 
     ws: web.WebSocketResponse
+    transport: asyncio.Transport | None
     deflate: Any
     session: Session | None = None
     outgoing: asyncio.Queue[Json | int] = field(default_factory=asyncio.Queue)
     last_heartbeat: float = 0.0
+    closing: bool = False
     sent: deque[float] = field(default_factory=deque)
 
     def send(self, payload: Json) -> None:
@@ -95,6 +97,7 @@ class Connection:
 
     def close(self, code: int) -> None:
         """Close after all that is still to be sent."""
+        self.closing = True
         self.outgoing.put_nowait(code)
 
     async def write(self) -> None:

@@ -60,7 +60,7 @@ class LoopbackResolver(AbstractResolver):
             OSError: the name is none of Discord's, so that a test which reaches for the network fails.
         """
         if host not in HOSTS:
-            raise OSError(f"tests do not reach the network: {host}:{port}")
+            raise OSError(socket.EAI_NONAME, f"tests do not reach the network: {host}:{port}")
         return [
             ResolveResult(
                 hostname=host,

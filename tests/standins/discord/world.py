@@ -405,19 +405,21 @@ class World:
         def settled() -> bool:
             if not self.gateway.connected:
                 return True
-            return all(not interaction.open for interaction in self.interactions.values())
+            waited_for = [one for one in self.interactions.values() if one.open]
+            return all(one.thinking and self.record.declares_fault("thinking") for one in waited_for)
 
         await self.run_async(self.wait_until(settled, 3.5))
 
     def verify(self) -> None:
         """Raise Violation over everything that the bot should not have done; called when the test is over."""
+        __tracebackhide__ = True
 
-        def check() -> None:
+        def report() -> None:
             for interaction in self.interactions.values():
                 interaction.report()
-            self.record.verify()
 
-        self.run(check)
+        self.run(report)
+        self.record.verify()
 
     # -- what the server's parts share
 

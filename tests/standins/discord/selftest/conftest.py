@@ -84,4 +84,6 @@ async def ask(identified: Wire) -> AsyncIterator[Ask]:
         return Asked(await event, task)
 
     yield act
+    for task in tasks:
+        task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import io
 import json
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -30,7 +31,7 @@ class Answered:
 
     @property
     def code(self) -> int:
-        return int(self.body["code"]) if isinstance(self.body, dict) else 0
+        return int(self.body.get("code", 0)) if isinstance(self.body, dict) else 0
 
     def errors(self) -> set[tuple[str, str]]:
         """Return path and name of each error, e.g. `("embeds.0.title", "BASE_TYPE_MAX_LENGTH")`."""
@@ -70,7 +71,9 @@ class Raw:
             form = aiohttp.FormData(quote_fields=False)
             form.add_field("payload_json", json.dumps(body), content_type="application/json")
             for number, (name, content) in enumerate(files.items()):
-                form.add_field(f"files[{number}]", content, filename=name, content_type="application/octet-stream")
+                form.add_field(
+                    f"files[{number}]", io.BytesIO(content), filename=name, content_type="application/octet-stream"
+                )
             data = form
         elif body is not None:
             data, headers["Content-Type"] = json.dumps(body), "application/json"
@@ -78,6 +81,17 @@ class Raw:
             text = await answer.text()
             said = json.loads(text) if answer.headers.get("Content-Type") == "application/json" else text
             return Answered(answer.status, said, dict(answer.headers))
+
+    async def refused(
+        self, call: Awaitable[Answered], *errors: tuple[str, str], code: int = 50035, status: int = 400
+    ) -> Answered:
+        """Await a request that has to be refused with this code, and for exactly these errors if any are given."""
+        self.world.expects(status, code)
+        answer = await call
+        assert (answer.status, answer.code) == (status, code), answer
+        if errors:
+            assert answer.errors() == set(errors)
+        return answer
 
     async def say(self, **body: Any) -> Answered:
         """Send a message to the world's channel."""
@@ -115,6 +129,8 @@ class Wire:
             frame: Json = json.loads(self.inflate.decompress(message.data))
         elif message.type is aiohttp.WSMsgType.TEXT:
             frame = json.loads(message.data)
+        elif message.type is aiohttp.WSMsgType.CLOSE:
+            return int(message.data)
         else:
             return self.ws.close_code or 0
         self.seen.append(frame)
