@@ -386,13 +386,14 @@ class Actions:
 
         async def one(copier: Copier) -> dict[str, Any]:
             report = await copier.cycle(asked=True, progress=steps.of(copier.name))
-            if report.pending:
+            if job.ending and (report.pending or report.ended is Ended.PAUSED):
                 unfinished.append(copier.name)
+                return {}
             return _cycle_summary(report)
 
         work = _each("destination", {copier.name: one(copier) for copier in copiers})
         found = await _until_done(job, work, copiers)
-        if job.ending and unfinished:
+        if unfinished:
             raise InterruptedJobError
         return found
 
