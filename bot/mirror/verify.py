@@ -56,7 +56,7 @@ class Coverage:
         """Return the days within which every copy was read back; None where some never were, or there are none."""
         if self.oldest_read_at is None or self.read < self.objects:
             return None
-        return max(0.0, now - self.oldest_read_at) / 86400
+        return max(0, int(now) - self.oldest_read_at) / 86400
 
 
 @dataclass(slots=True)
