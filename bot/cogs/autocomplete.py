@@ -21,7 +21,8 @@ from bot.cogs.text import plain
 from bot.cogs.tree import explain_in_choices
 from bot.community.privacy import hidden_keys
 from bot.db.engine import Database
-from bot.db.schema import destinations, player_lifetimes, player_names, players, rounds, servers
+from bot.db.schema import destinations, player_names, players, rounds, servers
+from bot.stats.rollups import current_sources
 from bot.stats.sessions import SessionInfo, list_sessions
 from parsers import strip_colors
 
@@ -110,8 +111,8 @@ async def _servers(connection: AsyncConnection) -> tuple[Entry, ...]:
 async def _players(connection: AsyncConnection) -> tuple[Entry, ...]:
     hidden = await hidden_keys(connection)
     played: dict[int, set[int]] = {}
-    sums = select(player_lifetimes.c.player_id, player_lifetimes.c.server_id).distinct()
-    for player_id, server_id in await connection.execute(sums):
+    sums = (await current_sources(connection)).lifetimes
+    for player_id, server_id in await connection.execute(select(sums.c.player_id, sums.c.server_id).distinct()):
         played.setdefault(player_id, set()).add(server_id)
     shared = {key: frozenset(key) for key in {frozenset(ids) for ids in played.values()}}
     other_names: dict[int, list[str]] = {}

@@ -45,9 +45,7 @@ class Linking(Cog):
         guild = guild_of(interaction)
         settings = await self.bot.guild_book.get(guild.id)
         async with self.bot.database.read() as connection:
-            scope = await scope_of(connection, settings)
-            scope.only(settings.shown[0].name if settings.shown else None)
-            found = await scope.player(connection, player)
+            found = await scope_of(settings).player(connection, player)
             key = (await connection.execute(select(players.c.key).where(players.c.id == found.id))).scalar_one()
         request = await self.bot.links.ask(interaction.user.id, key, guild.id)
         t = await self.bot.texts_for(interaction, private=True)
@@ -79,10 +77,9 @@ class Linking(Cog):
         link = await self.bot.links.of_user(user_id)
         settings = await self.bot.guild_book.get(guild_of(interaction).id)
         async with self.bot.database.read() as connection:
-            scope = await scope_of(connection, settings)
             query = select(players.c.id).where(players.c.key == (link.player_key if link else ""))
             player_id = (await connection.execute(query)).scalar_one_or_none()
-            if player_id is None or not await scope.sees_player(connection, player_id):
+            if player_id is None or not await scope_of(settings).sees_player(connection, player_id):
                 raise UserError("link.none")
 
     # ------------------------------------------------------------------ approval

@@ -1,8 +1,8 @@
 """What a Discord server may see: the one gate between its questions and everything that is stored.
 
 Players play on several game servers, and one process serves several Discord servers; a guild hears of a game server
-only where it was granted that (`guild_servers`). Every id that comes from Discord, out of an autocompletion or a
-button, goes through here before it is answered.
+only where it was granted that (`guild_servers`). The statistics are asked about `GuildScope.only(...)`, never about
+"all"; every id that comes from Discord, out of an autocompletion or a button, goes through here before it is answered.
 """
 
 from __future__ import annotations
@@ -14,23 +14,17 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.community.errors import CommunityError
 from bot.community.guilds import GuildSettings, VisibleServer
-from bot.db.schema import matches, player_rounds, players, rounds, servers, sessions
-from bot.stats.errors import AmbiguousError, NotFoundError
+from bot.db.schema import matches, player_rounds, players, rounds, sessions
+from bot.stats.errors import NotFoundError
 from bot.stats.matches import PlayerInfo
-from bot.stats.players import PlayerHit, find_player, find_players
+from bot.stats.players import find_player
 
 
 @dataclass(frozen=True, slots=True)
 class GuildScope:
-    """The game servers that a guild's answers are about.
-
-    Attributes:
-        servers: those it sees and shows, by name.
-        everything: they are all that there are.
-    """
+    """The game servers that a guild's answers are about: those it may see and wants to, by name."""
 
     servers: tuple[VisibleServer, ...]
-    everything: bool
 
     @property
     def ids(self) -> frozenset[int]:
@@ -42,27 +36,22 @@ class GuildScope:
         """Their names."""
         return tuple(server.name for server in self.servers)
 
-    def only(self, name: str | None) -> str | None:
-        """Return the game server to ask the statistics about; None: all that are stored, which the guild may see.
+    def only(self, name: str | None = None) -> tuple[str, ...]:
+        """Return the names of the game servers to ask the statistics about, never none.
 
         Args:
-            name: what the person wants; None: whatever there is.
+            name: the one that the person wants; None: all that the guild sees.
 
         Raises:
-            CommunityError: the guild sees no game server, not this one, or several but not all, so that one must be
-                named.
+            CommunityError: the guild sees no game server, or not this one.
         """
         if not self.servers:
             raise CommunityError("no_servers", "this guild sees no game server")
-        if name is not None:
-            if name not in self.names:
-                raise CommunityError("unknown_server", f"no game server {name!r} here", servers=", ".join(self.names))
-            return name
-        if self.everything:
-            return None
-        if len(self.servers) > 1:
-            raise CommunityError("choose_server", "name a game server", servers=", ".join(self.names))
-        return self.servers[0].name
+        if name is None:
+            return self.names
+        if name not in self.names:
+            raise CommunityError("unknown_server", f"no game server {name!r} here", servers=", ".join(self.names))
+        return (name,)
 
     # ------------------------------------------------------------------ ids from outside
 
@@ -106,35 +95,18 @@ class GuildScope:
             text: a key as autocompletion gives it, a GUID, or a name.
 
         Raises:
+            CommunityError: the guild sees no game server.
             NotFoundError: nobody fits.
             AmbiguousError: several do; the choices are `PlayerHit`s.
         """
-        by_key = select(players.c.id, players.c.guid, players.c.name).where(
-            players.c.key == text, players.c.is_bot.is_(False)
-        )
-        row = (await connection.execute(by_key)).one_or_none()
+        query = select(players.c.id, players.c.guid, players.c.name)
+        query = query.where(players.c.key == text, players.c.is_bot.is_(False))
+        row = (await connection.execute(query)).one_or_none()
         if row is not None and await self.sees_player(connection, row.id):
             return PlayerInfo(row.id, row.guid, row.name)
-        try:
-            found = await find_player(connection, text)
-        except AmbiguousError as error:
-            visible = await self._visible(connection, list(error.choices))
-        else:
-            if await self.sees_player(connection, found.id):
-                return found
-            visible = await self._visible(connection, await find_players(connection, text))
-        if not visible:
-            raise NotFoundError(f"nobody is called {text.strip()!r}, and no GUID begins so")
-        if len(visible) == 1:
-            return visible[0].player
-        raise AmbiguousError(f"{text.strip()!r} fits {len(visible)} players; say more of the name, or a GUID", visible)
-
-    async def _visible(self, connection: AsyncConnection, hits: list[PlayerHit]) -> list[PlayerHit]:
-        return [hit for hit in hits if await self.sees_player(connection, hit.player.id)]
+        return await find_player(connection, text, server=self.only())
 
 
-async def scope_of(connection: AsyncConnection, settings: GuildSettings) -> GuildScope:
-    """Return what a guild may see."""
-    stored = set((await connection.scalars(select(servers.c.id))).all())
-    shown = settings.shown
-    return GuildScope(shown, bool(shown) and stored <= {server.id for server in shown})
+def scope_of(settings: GuildSettings) -> GuildScope:
+    """Return what a guild may see, and wants to."""
+    return GuildScope(settings.shown)

@@ -13,9 +13,10 @@ from bot.app import App, counting_rules
 from bot.client import StatsBot, build_bot
 from bot.config import Settings
 from bot.db.engine import Database
-from bot.ingest.importer import Importer
-from tests.standins.discord import DiscordServer, World, running
+from bot.ingest.importer import Importer, Incoming
+from tests.standins.discord import DiscordServer, Guild, World, running
 from tests.standins.discord.fixtures import connector, discord_schema, discord_server, world
+from tests.stats.games import Person, at, import_all, play_match
 
 __all__ = ["connector", "discord_schema", "discord_server", "world"]
 
@@ -54,3 +55,29 @@ async def bot(start: Start) -> AsyncIterator[StatsBot]:
     """A running bot that knows one game server, `main`."""
     async with start([("main", "Europe/Berlin")]) as running_bot:
         yield running_bot
+
+
+EVENING = "2026-10-26T20:00"
+
+
+async def play(bot: StatsBot, *matches: list[Incoming], server: str = "main", zone: str = "Europe/Berlin") -> None:
+    """Import matches, and let the bot look at what came."""
+    outcomes = await import_all(bot.database, [file for files in matches for file in files], server=server, zone=zone)
+    assert outcomes.name == server
+    await bot.index.refresh(bot.database)
+
+
+def a_match(names: dict[int, str] | None = None, *, start: str = EVENING, map_name: str = "supply") -> list[Incoming]:
+    """A match of three against three, of GUIDs 00000001 to 00000006; some under names of their own."""
+    names = names or {}
+    everybody = [Person(number, names.get(number, "")) for number in range(1, 7)]
+    return play_match(at(start), map_name, everybody[:3], everybody[3:])
+
+
+async def let_see(bot: StatsBot, world: World, guild: Guild | None = None, *servers: str) -> None:
+    """Let a guild see game servers, `main` if none is named, as its setup would."""
+    home = guild or world.guild
+    await bot.guild_book.joined(home.id, home.name)
+    rows = await bot.guild_book.grantable(home.id, operator=True)
+    wanted = servers or ("main",)
+    await bot.guild_book.grant(home.id, [row.id for row in rows if row.name in wanted], actor="test")
