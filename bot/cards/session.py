@@ -16,9 +16,12 @@ from bot.cards.words import Words
 if TYPE_CHECKING:
     from bot.stats.sessions import SessionAnswer, SessionLineUp, SessionMatch, SessionPlayer, Team
 
-MOST_MAPS = 14
-MOST_PLAYERS = 16
 MOST_LINE_UPS = 4
+MOST_MAPS = 12
+MOST_PLAYERS = 16
+FEWEST_PLAYERS = 10
+MOST_ROWS = 24
+"""Maps and players together: a picture much higher than wide is shown too small to be read."""
 
 COLUMNS = (facts.DPM, facts.KD, facts.ACCURACY, facts.DAMAGE, facts.REVIVES)
 
@@ -112,6 +115,7 @@ def session_card(answer: SessionAnswer, options: CardOptions) -> SessionCard:
         _player(place, item, teams.get(item.player.id, ""), answer.rounds, words)
         for place, item in enumerate(answer.players, 1)
     )
+    shown = min(MOST_PLAYERS, max(FEWEST_PLAYERS, MOST_ROWS - min(len(maps), MOST_MAPS)))
     warnings = () if answer.counted else (words.session_not_counted,)
     title = day(answer.started_at, zone, words, weekday=True)
     return SessionCard(
@@ -127,8 +131,8 @@ def session_card(answer: SessionAnswer, options: CardOptions) -> SessionCard:
         more_maps=words.and_more.format(count=len(maps) - MOST_MAPS) if len(maps) > MOST_MAPS else "",
         players_title=words.players_by_value,
         columns=facts.titles(COLUMNS, words),
-        players=players[:MOST_PLAYERS],
-        more_players=words.and_more.format(count=len(players) - MOST_PLAYERS) if len(players) > MOST_PLAYERS else "",
+        players=players[:shown],
+        more_players=words.and_more.format(count=len(players) - shown) if len(players) > shown else "",
         foot=_foot(answer, players, options, zone),
         alt_text=_alt_text(title, (subtitle, counts, *warnings), line_ups, maps, players, options),
         name=f"session-{answer.day}-{slug(answer.server.name)}",
@@ -219,10 +223,9 @@ def _foot(answer: SessionAnswer, players: tuple[PlayerView, ...], options: CardO
         notes.append(words.hold_note)
     if any(item.points_a is None for item in answer.matches):
         notes.append(words.no_points)
-    if any(player.partial for player in players):
-        notes.append(words.partial_note.format(rounds=answer.rounds))
-    if any("/" in player.team for player in players):
-        notes.append(words.changed_teams)
+    partial = words.partial_note.format(rounds=answer.rounds) if any(player.partial for player in players) else ""
+    changed = words.changed_teams if any("/" in player.team for player in players) else ""
+    notes.append(joined(partial, changed))
     basis = words.accuracy_basis if players else ""
     return tuple(line for line in (*notes, joined(basis, facts.as_of(options, zone))) if line)
 

@@ -14,7 +14,7 @@ from matplotlib.transforms import Bbox
 from bot.cards.compare import comparison_card
 from bot.cards.drawing.painter import sheet_of
 from bot.cards.drawing.render import figure_of
-from bot.cards.drawing.sheet import Sheet
+from bot.cards.drawing.sheet import Drawn, Sheet
 from bot.cards.leaderboard import leaderboard_card
 from bot.cards.letters import one_line
 from bot.cards.picture import ALT_TEXT_LIMIT, Card, CardOptions, ThemeName
@@ -80,8 +80,13 @@ def check(card: Card) -> None:
 @many
 @given(answers.sessions(), languages)
 def test_sessions_fit(answer: SessionAnswer, options: CardOptions) -> None:
-    check(session_card(answer, options))
+    card = session_card(answer, options)
+    check(card)
     check(timeline_card(answer, options))
+    # However wide names and numbers are, no column of them is given up.
+    shown = {thing.text for thing in sheet_of(card, ThemeName.DARK).things if isinstance(thing, Drawn)}
+    assert not card.players or set(card.columns) <= shown
+    assert not card.maps or {item.points for item in card.maps} <= shown
 
 
 @many

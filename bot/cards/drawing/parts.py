@@ -13,7 +13,7 @@ COLUMN_GAP = 16
 BADGE_GAP = 9
 AFTER_GAP = 6
 NARROWEST = 90
-"""Units that a column of names keeps; columns at the right are left out before it gets narrower."""
+"""Units that a column of texts keeps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,21 +78,14 @@ def table(
 ) -> None:
     """Draw a table from `left`, so wide, and move on below it.
 
-    Columns take what their texts need and the flexible one the rest; where that gets too narrow, columns at the right
-    are left out. `title` is the table's own, over everything up to the flexible column.
+    Columns take what their texts need and the flexible one the rest, see `_fit`. `title` is the table's own, over
+    everything up to the flexible column.
     """
     x0 = sheet.left if left is None else left
     there = sheet.inner if width is None else width
     widths = [_natural(column, [cells[place] for cells in rows]) for place, column in enumerate(columns)]
-    shown = len(columns)
+    shown = _fit(columns, widths, there)
     flexible = next((place for place, column in enumerate(columns) if column.flexible), None)
-    if flexible is not None:
-        while True:
-            rest = there - sum(w for p, w in enumerate(widths[:shown]) if p != flexible) - COLUMN_GAP * (shown - 1)
-            if rest >= NARROWEST or shown <= flexible + 1:
-                break
-            shown -= 1
-        widths[flexible] = max(rest, 0)
     edges = [x0 + sum(widths[:place]) + COLUMN_GAP * place for place in range(shown)]
     y = sheet.below
     if title or any(column.title for column in columns[:shown]):
@@ -107,6 +100,31 @@ def table(
             _cell(sheet, column, cell, x, y, wide, row)
         y += row
     sheet.below = y
+
+
+def _fit(columns: Sequence[Column], widths: list[float], there: float) -> int:
+    """Set the flexible column's width to what is left, and return how many columns are shown.
+
+    Where too little is left, columns of texts get narrower, down to `NARROWEST`; after that, columns at the right go.
+    Numbers are never cut.
+    """
+    flexible = next((place for place, column in enumerate(columns) if column.flexible), None)
+    if flexible is None:
+        return len(columns)
+    widths[flexible] = 0.0
+    texts = [place for place, column in enumerate(columns) if column.align == "left" and place != flexible]
+    shown = len(columns)
+    while True:
+        rest = there - sum(widths[:shown]) - COLUMN_GAP * (shown - 1)
+        wide = [place for place in texts if place < shown and widths[place] > NARROWEST]
+        if rest >= NARROWEST or (not wide and shown <= flexible + 1):
+            widths[flexible] = max(rest, 0)
+            return shown
+        if wide:
+            widest = max(wide, key=lambda place: widths[place])
+            widths[widest] -= min(NARROWEST - rest, widths[widest] - NARROWEST, 8.0)
+        else:
+            shown -= 1
 
 
 def _titles(sheet: Sheet, columns: Sequence[Column], edges: Sequence[float], widths: Sequence[float], y: float) -> None:

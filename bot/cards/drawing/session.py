@@ -27,14 +27,14 @@ def draw(sheet: Sheet, card: SessionCard) -> None:
 def _line_up(sheet: Sheet, item: LineUpView, and_more: str, *, compact: bool) -> None:
     theme, middle = sheet.theme, sheet.left + sheet.inner / 2
     style = SCORE if compact else HERO
-    lines = 1 if compact else 3
+    lines = 1 if compact else 4
     side = sheet.inner / 2 - 28
     names = [
-        flowed(team.members, BODY, side, lines, _more(and_more, len(team.members)))
+        flowed(team.members, SMALL, side, lines, _more(and_more, len(team.members)))
         for team in (item.team_a, item.team_b)
     ]
     title = f"{item.name}: {item.verdict}" if item.name else item.verdict
-    tall = 12 + BODY.line + style.line + 4 + BODY.line * max(len(rows) for rows in names) + 14
+    tall = 12 + BODY.line + style.line + 4 + SMALL.line * max(len(rows) for rows in names) + 14
     sheet.box(sheet.left - 10, sheet.below, sheet.inner + 20, tall, theme.panel)
     top = sheet.below + 12
     sheet.text(middle, top, title, STRONG, colour=theme.accent, align="center")
@@ -64,8 +64,8 @@ def _team(
     sheet.text(name_at, top + (style.line - STRONG.line) / 2, team.title, STRONG, align=align, width=max(room, 20))
     y = top + style.line + 4
     for row in names:
-        sheet.text(edge, y, row, BODY, colour=theme.ink if team.won else theme.muted, align=align)
-        y += BODY.line
+        sheet.text(edge, y, row, SMALL, colour=theme.ink if team.won else theme.muted, align=align)
+        y += SMALL.line
 
 
 def _more(and_more: str, count: int) -> list[str]:
