@@ -24,6 +24,9 @@ MARKS = {
 }
 """Sign and colour of each state: the sign says it too, for those who see no colours."""
 
+WIDEST = 136
+"""Characters that the table of destinations may take."""
+
 _STATE_WORDS = {
     "parked": "failed for good",
     "failed": "tried again",
@@ -116,7 +119,7 @@ def _print_destinations(overview: Overview, console: Console) -> None:
     table.add_column("destination")
     for header in ("stored/expected", "verified", "pending", "missing", "differs", "extra", "failed"):
         table.add_column(header, justify="right", no_wrap=True)
-    for header in ("last ok", "last listing", "last check", ""):
+    for header in ("last ok", "last listing", "last check"):
         table.add_column(header, no_wrap=True)
     now = overview.taken_at
     for view in overview.destinations:
@@ -134,15 +137,15 @@ def _print_destinations(overview: Overview, console: Console) -> None:
             _clock(view.last_ok_at, now),
             _clock(view.last_listing_at, now) + (" STALE" if view.stale else ""),
             _clock(view.last_check_at, now),
-            _eta(view),
         )
     console.print()
-    console.print(table, soft_wrap=True)
+    # A narrow terminal breaks the lines itself; cut-off numbers would help nobody.
+    console.print(table, width=max(console.width, WIDEST), crop=False)
     if any(view.extra for view in overview.destinations):
         console.print(Text("* explained   ! unexplained   ? not looked into yet", style="dim"))
     for view in overview.destinations:
-        if view.verdict.reasons:
-            console.print(Text(f"{view.name}:"))
+        if view.pending or view.verdict.reasons:
+            console.print(Text(f"{view.name}: {_eta(view)}".rstrip(": ")))
             _print_reasons(view.verdict, now, console)
 
 
@@ -177,7 +180,7 @@ def _eta(view: DestinationView) -> str:
     done = 100 * view.stored // view.expected if view.expected else 0
     bar = "▓" * round(done / 16.7) + "░" * (6 - round(done / 16.7))
     if view.eta is None:
-        return f"{bar} {done}% ETA not known yet"
+        return f"{bar} {done}%, end not known yet"
     from bot.health.colour import spell
 
     return f"{bar} {done}% ETA {spell(view.eta.earliest)} to {spell(view.eta.latest)}"

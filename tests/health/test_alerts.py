@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,7 +23,8 @@ from bot.health.sources import SourceNotes
 from bot.ingest.lease import Lease
 from bot.ingest.poll import PollReport
 from tests.health.receiver import Receiver, receiver
-from tests.mirror.copying import House, some_files
+from tests.mirror.copying import House, bucket, some_files
+from tests.standins.objectstores import Answer, FaultProxy
 
 SETTINGS = AlertSettings(log=False, sightings=2, failures=3, settle=300, reminder=86400)
 DISK = Condition("disk:main:full", Colour.RED, "disk: full", "disk: full: 0 bytes left", "df -h", sightings=1)
@@ -450,3 +452,33 @@ async def test_files_that_are_missing_at_a_destination_are_told_once_until_they_
         await desk.check(watch)
     assert desk.receiver.texts == ["■ destination nas: 5 files there with other bytes"]
     assert not any(name in str(desk.receiver.posts[0].body) for name in files)
+
+
+async def test_expired_credentials_are_told_once_and_offered_seldom(
+    desk: Desk, moto: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TEST_KEY_ID", "canary-key-id")
+    monkeypatch.setenv("TEST_SECRET", "canary-store-secret")
+    await desk.house.take(some_files(3))
+    async with FaultProxy(moto) as proxy:
+        settings = bucket(proxy, f"t-{secrets.token_hex(6)}")
+        copier = desk.house.copier("aws", **settings)
+        desk.places = Places((), (desk.house.settings("aws", **settings),), Limits(check=0))
+        expired = b"<Error><Code>ExpiredToken</Code><Message>The provided token has expired.</Message></Error>"
+        proxy.on(lambda _: True, Answer(403, expired))
+        for _ in range(60):
+            await copier.cycle()
+            await desk.check()
+        requests = len(proxy.requests)
+        assert requests < 30
+        assert desk.receiver.texts == ["▲ destination aws: not reached"]
+        assert "canary" not in str([taken.body for taken in desk.receiver.taken])
+        assert (await list_incidents(desk.database))[0].key == "destination:aws:auth"
+        # New credentials come with a restart.
+        proxy.heal()
+        await copier.close()
+        desk.clock.now += 3600
+        await desk.house.copier("aws", **settings).cycle()
+        await desk.check()
+        await desk.check(after=301)
+        assert desk.receiver.texts[1:] == ["● Over: destination aws: not reached"]
