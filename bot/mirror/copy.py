@@ -20,7 +20,7 @@ from bot.db.engine import Database
 from bot.health.census import stored_bytes
 from bot.ingest.archive import REPLACED, ArchiveError, content_hash
 from bot.ingest.importer import Incoming
-from bot.ingest.lease import Lease, LeaseLostError
+from bot.ingest.lease import LEASE_SECONDS, Lease, LeaseLostError
 from bot.ingest.poll import Poller
 from bot.mirror.bodies import md5_of
 from bot.mirror.book import DAMAGED, THERE, WAITING, Book, Condition, Copy
@@ -714,14 +714,23 @@ class Copier:
                     if time.monotonic() >= until:
                         raise
                     await asyncio.sleep(min(1.0, wait))
+            keeping = asyncio.ensure_future(self._keep_lease())
             try:
                 yield
             finally:
+                keeping.cancel()
+                await asyncio.gather(keeping, return_exceptions=True)
                 if self.lease is not None:
                     await self.lease.release()
 
-    async def keep_lease(self) -> None:
-        """Keep the lease during long work.
+    async def _keep_lease(self) -> None:
+        """Keep the lease while a long listing is read; who writes asks for its token (`Lease.require`)."""
+        while self.lease is not None:
+            await asyncio.sleep(LEASE_SECONDS / 4)
+            await self.lease.hold()
+
+    async def assert_lease(self) -> None:
+        """Go on only where the lease is still ours.
 
         Raises:
             LeaseLostError: another process has it.

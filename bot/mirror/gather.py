@@ -96,7 +96,7 @@ async def contradictions(
                 found.append((copy, f"the listing does not show it, and a look shows {there.size:,} bytes"))
         elif there is None:
             found.append((copy, f"the listing shows {info.size:,} bytes, and a look shows nothing"))
-        elif (there.size, there.etag) != (info.size, info.etag):
+        elif there.size != info.size or (None not in (there.etag, info.etag) and there.etag != info.etag):
             found.append((copy, f"the listing shows {_shown(info)}, and a look {_shown(there)}"))
 
     believed = (copy for copy in copies if copy.state in THERE)

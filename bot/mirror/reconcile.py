@@ -94,7 +94,7 @@ async def reconcile(
     Args:
         copier: of the destination.
         actor: who asks, as in the audit; `SCHEDULE` where nobody does.
-        dry_run: write nothing: neither the run nor what it would repair.
+        dry_run: write neither the run nor what it would repair. New files get their row all the same.
         deep: also name what no listing shows and what lies outside the prefix; more requests, by the bucket's size.
         wait: seconds to wait for another process that copies there.
 

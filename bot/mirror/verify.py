@@ -180,7 +180,7 @@ async def _read_all(copier: Copier, due: Sequence[Copy], report: VerifyReport, p
         if copier.ending or (await copier.book.open()).paused_at is not None:
             report.ended = Ended.PAUSED
             return
-        await copier.keep_lease()
+        await copier.assert_lease()
         part = due[position : position + BATCH]
         try:
             await each(part, work.one, min(AT_ONCE, copier.settings.concurrency))

@@ -14,6 +14,7 @@ from sqlalchemy import select, update
 from bot.db.schema import audit, mirror_objects
 from bot.mirror.copy import Copier
 from bot.mirror.destinations import open_store
+from bot.mirror.errors import Refused
 from bot.mirror.reconcile import Reconciled, reconcile
 from bot.mirror.runs import Difference
 from bot.mirror.store import ObjectInfo, ObjectReader
@@ -116,7 +117,7 @@ class Liar:
         store: the real one.
         listing: changes a listing; None leaves it.
         garble: keys whose bytes come back with one bit turned.
-        gone: keys that a look and a reading do not find.
+        refuse: keys that may not be read.
         read: keys that were opened, in turn.
     """
 
@@ -124,6 +125,7 @@ class Liar:
         self.store: Any = None
         self.listing: Callable[[list[ObjectInfo]], list[ObjectInfo]] | None = None
         self.garble: dict[str, int] = {}
+        self.refuse: set[str] = set()
         self.read: list[str] = []
 
     def __getattr__(self, name: str) -> Any:
@@ -137,6 +139,8 @@ class Liar:
     @contextlib.asynccontextmanager
     async def open(self, key: str) -> AsyncIterator[ObjectReader]:
         self.read.append(key)
+        if key in self.refuse:
+            raise Refused(f"nas: {key} was not read", "it may not be read", "Look at it", reason="EPERM")
         async with self.store.open(key) as reader:
             if self.garble.get(key, 0) > 0:
                 self.garble[key] -= 1

@@ -29,10 +29,11 @@ from tests.mirror.reconciling import (
     in_bucket,
     ledger,
     lying,
+    sha256,
     states,
     write_straight,
 )
-from tests.standins.objectstores import Answer, FaultProxy, moto_server
+from tests.standins.objectstores import AZURE_ACCOUNT, BUCKET, Answer, FaultProxy, moto_server
 
 THREE = some_files(3)
 A, B, C = THREE
@@ -439,3 +440,70 @@ async def test_hostile_keys_are_kept_whole_and_shown_cleaned(house: House, moto:
         done = await ask(copier)
         assert set(causes(done).values()) == {"foreign"}
         assert {found.key for found in await differences(house.database, done.run.id)} >= {"=cmd()", "a\x1b[31m"}
+
+
+async def test_what_was_read_once_is_not_read_again_while_the_stores_mark_stays(house: House, azurite: str) -> None:
+    await house.take(THREE)
+    copier, liar = lying(
+        house,
+        "azure",
+        kind="azure",
+        bucket=BUCKET,
+        account=AZURE_ACCOUNT,
+        sas_token_env="TEST_SAS",
+        endpoint=f"{azurite}/{AZURE_ACCOUNT}",
+        prefix=f"r-{secrets.token_hex(4)}",
+    )
+    await copier.cycle()
+    store = await copier.store()
+    strange = b"?" * len(THREE[A])
+    await store.put_if_absent("photos/a.jpg", strange, sha256=sha256(strange))
+    first = await ask(copier)
+    assert liar.read == ["photos/a.jpg"], "it has the size of a known file: only its bytes tell"
+    again = await ask(copier)
+    assert liar.read == ["photos/a.jpg"]
+    assert by_key(again)["photos/a.jpg"].sha256 == by_key(first)["photos/a.jpg"].sha256 == sha256(strange)
+    assert causes(again) == {"photos/a.jpg": "foreign"}
+
+
+async def test_rules_that_we_may_not_ask_for_prove_nothing(house: House, moto: str) -> None:
+    prefix = f"r-{secrets.token_hex(4)}"
+    async with FaultProxy(moto) as proxy:
+        await house.take(THREE)
+        copier = house.copier("aws", **bucket(proxy, prefix))
+        await copier.cycle()
+        await delete_straight(moto, f"{prefix}/", f"main/{A}")
+        proxy.on(lambda request: "lifecycle" in request.query, Answer(403))
+        done = await ask(copier)
+        assert (done.run.ended, causes(done)) == (RunEnd.DONE, {f"main/{A}": "unexplained"})
+
+
+async def test_an_object_that_may_not_be_read_is_unknown_and_the_rest_goes_on(house: House) -> None:
+    house.put_there(THREE)
+    await house.take(THREE)
+    copier, liar = lying(house)
+    liar.refuse.add(f"main/{A}")
+    done = await ask(copier)
+    assert states(done) == {f"main/{A}": "unknown", f"main/{B}": "verified", f"main/{C}": "verified"}
+    assert not done.healthy
+
+
+async def test_shorter_bytes_that_are_no_beginning_are_no_broken_upload(house: House) -> None:
+    house.put_there({A: THREE[A][1:]})
+    await house.take({A: THREE[A]})
+    assert causes(await ask(house.copier())) == {f"main/{A}": "unexplained"}
+
+
+async def test_one_that_stops_answering_half_way_proves_nothing(house: House, moto: str) -> None:
+    prefix = f"r-{secrets.token_hex(4)}"
+    async with FaultProxy(moto) as proxy:
+        await house.take(THREE)
+        copier = house.copier("aws", **bucket(proxy, prefix))
+        await copier.cycle()
+        rows = await ledger(house, copier)
+        await delete_straight(moto, f"{prefix}/", f"main/{A}")
+        proxy.on(lambda request: request.method == "HEAD", Answer(500))
+        done = await ask(copier)
+        assert (done.run.ended, done.run.error_code) == (RunEnd.FAILED, "unavailable")
+        assert (done.run.listed_objects, done.run.causes, done.differences) == (None, {}, ())
+        assert await ledger(house, copier) == rows
