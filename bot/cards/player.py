@@ -75,7 +75,7 @@ class PlayerCard:
 
 def player_card(answer: PlayerAnswer, options: CardOptions) -> PlayerCard:
     """Return the picture's texts for a player."""
-    from bot.stats.leaderboards import METRICS
+    from bot.stats.leaderboards import METRICS  # not for the drawing process, which loads this module too
 
     words, totals = options.words, answer.totals
     zone = options.zone or (answer.sessions[0].server.time_zone if answer.sessions else "UTC")

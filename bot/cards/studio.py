@@ -33,7 +33,7 @@ PICTURES_PER_PROCESS: Final = 300
 """After so many a process is replaced: what the typesetter keeps in memory grows with every text."""
 
 CACHE_BYTES: Final = 8 * 2**20
-"""Memory for pictures that may be asked for again: about fifty of them."""
+"""Memory for pictures that may be asked for again: some thirty of them."""
 
 LARGEST: Final = 32 * 2**20
 """Bytes of a picture that are taken from a process."""

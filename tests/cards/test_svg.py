@@ -80,7 +80,9 @@ def test_text_stays_text_and_keeps_its_width_in_other_typefaces() -> None:
     texts = list(root.iter(f"{SVG}text"))
     assert "anna" in ["".join(text.itertext()) for text in texts]
     assert all(float(text.get("textLength", "0")) > 0 for text in texts)
-    assert all("Roboto" in text.get("style", "") for text in texts)
+    assert all("'Roboto'" in text.get("style", "") for text in texts)
+    assert all("sans-serif; " in text.get("style", "") for text in texts)
+    assert root.get("width") == root.get("viewBox", "").split()[2] == "640"
 
 
 def test_the_same_card_gives_the_same_bytes() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from xml.etree import ElementTree as ET
 
 import matplotlib
@@ -21,6 +22,7 @@ UNITS_PER_INCH = 72
 """So that a font size in units is one in points."""
 
 _SVG = "http://www.w3.org/2000/svg"
+_FONT_FAMILY = re.compile(r"(font-family: [^;]+)")
 
 
 def figure_of(sheet: Sheet) -> Figure:
@@ -118,11 +120,13 @@ def render(sheet: Sheet, image: ImageFormat, *, scale: float, title: str, alt_te
 
 
 def _described(data: bytes, title: str, alt_text: str, widths: dict[str, float]) -> bytes:
-    """Add to an SVG what a screen reader reads, and the width of each text, which another typeface must keep to."""
+    """Add to an SVG what a screen reader reads, and for machines without our typefaces a last one and each width."""
     ET.register_namespace("", _SVG)
     root = ET.fromstring(data)  # noqa: S314 - our own drawing
     for metadata in root.findall(f"{{{_SVG}}}metadata"):
         root.remove(metadata)
+    for side in ("width", "height"):
+        root.set(side, root.get(side, "").removesuffix("pt"))  # our units are the page's pixels
     root.set("role", "img")
     root.set("aria-labelledby", "card-title card-desc")
     description = ET.Element(f"{{{_SVG}}}desc", {"id": "card-desc"})
@@ -134,6 +138,7 @@ def _described(data: bytes, title: str, alt_text: str, widths: dict[str, float])
     for group in root.iter(f"{{{_SVG}}}g"):
         width = widths.get(group.get("id", ""))
         for text in group.findall(f"{{{_SVG}}}text") if width else ():
+            text.set("style", _FONT_FAMILY.sub(r"\1, sans-serif", text.get("style", "")))
             text.set("textLength", f"{width:.2f}")
             text.set("lengthAdjust", "spacingAndGlyphs")
     return bytes(ET.tostring(root, encoding="utf-8", xml_declaration=True))
