@@ -13,18 +13,17 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ValidationError
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.config import ConfigError, Settings, explain
-from bot.db import migrate
 from bot.db.engine import Database
 from bot.db.schema import servers
-from bot.db.snapshot import check_dump, count_rows, restore_snapshot, take_snapshot
+from bot.db.snapshot import take_snapshot
 from bot.health import audit
 from bot.health.replay import retry_failed
 from bot.health.restore import restore_missing
@@ -33,17 +32,30 @@ from bot.ingest.game_server import GameServerError
 from bot.ingest.importer import Importer
 from bot.ingest.lease import LeaseLostError
 from bot.ingest.poll import Poller
+from bot.jobs.arguments import (
+    Arguments,
+    DrillArguments,
+    InspectArguments,
+    OfDestination,
+    OfServer,
+    ReconcileArguments,
+    RestoreMissingArguments,
+    RetryArguments,
+    VerifyArguments,
+)
 from bot.jobs.job import InterruptedJobError, Job, JobError, JobUnknownError, Running
 from bot.jobs.queue import JobQueue
 from bot.jobs.settings import ScheduleSettings
+from bot.jobs.several import Steps, each
 from bot.mirror import inspect as inspecting
 from bot.mirror.copy import Copier
 from bot.mirror.errors import StoreError
 from bot.mirror.mirrors import Mirrors
+from bot.mirror.proof import prove_snapshot
 from bot.mirror.reconcile import SCHEDULE, reconcile, run_record
 from bot.mirror.report import CycleReport, Ended
 from bot.mirror.restore import drill
-from bot.mirror.snapshots import Kept, Sent, choose, fetch_snapshot, send_snapshot
+from bot.mirror.snapshots import Kept, Sent, send_snapshot
 from bot.mirror.verify import verify, verify_record
 from bot.schedule import Timed, Timetable
 
@@ -62,58 +74,6 @@ NO_DESTINATION = "no destination is set up: write a [[destinations]] table into 
 NO_SERVER = "no game server is set up: run `python -m bot setup`"
 
 
-class _Arguments(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class OfServer(_Arguments):
-    """A game server, or all of them."""
-
-    server: str | None = None
-
-
-class OfDestination(_Arguments):
-    """A destination, or all of them."""
-
-    destination: str | None = None
-
-
-class InspectArguments(OfDestination):
-    """How far to look."""
-
-    deep: bool = False
-
-
-class ReconcileArguments(InspectArguments):
-    """A dry run writes nothing."""
-
-    dry_run: bool = False
-
-
-class VerifyArguments(OfDestination):
-    """How much to read back."""
-
-    percent: Annotated[float, Field(gt=0, le=100)] = 5.0
-
-
-class RestoreMissingArguments(OfServer):
-    """What the archive misses comes back."""
-
-    dry_run: bool = False
-
-
-class RetryArguments(OfServer, OfDestination):
-    """Failed files of a game server, of a destination, or of all."""
-
-    names: tuple[Annotated[str, Field(max_length=255)], ...] | None = None
-
-
-class DrillArguments(OfDestination):
-    """The way back: `full` restores every file and compares every fact, else the newest snapshot is proven."""
-
-    full: bool = False
-
-
 @dataclass(frozen=True, slots=True)
 class Kind:
     """A kind of work.
@@ -127,7 +87,7 @@ class Kind:
 
     name: str
     title: str
-    arguments: type[_Arguments]
+    arguments: type[Arguments]
     resumable: bool = False
 
 
@@ -177,7 +137,7 @@ class Actions:
         self,
         name: str,
         title: str,
-        arguments: type[_Arguments],
+        arguments: type[Arguments],
         handler: Callable[[Running], Awaitable[Any]],
         *,
         resumable: bool = False,
@@ -286,10 +246,20 @@ class Actions:
             raise JobError(f"no game server is called {str(wanted)[:40]!r}; there are: {', '.join(known)}")
         return [known[wanted]]
 
+    async def _of_servers(self, job: Running, one: Callable[[Poller], Coroutine[Any, Any, dict[str, Any]]]) -> Any:
+        work = {poller.server.name: one(poller) for poller in self._pollers(job.arguments)}
+        return await each("server", work, EXPECTED)
+
+    async def _of_destinations(
+        self, job: Running, one: Callable[[Copier], Coroutine[Any, Any, dict[str, Any]]], *, at_once: int | None = None
+    ) -> Any:
+        work = {copier.name: one(copier) for copier in self._copiers(job.arguments)}
+        return await each("destination", work, EXPECTED, at_once=at_once)
+
     # ------------------------------------------------------------------ game servers
 
     async def _poll(self, job: Running) -> Any:
-        steps = _Steps(job)
+        steps = Steps(job)
 
         async def one(poller: Poller) -> dict[str, Any]:
             if poller.source is None:
@@ -309,12 +279,14 @@ class Actions:
                 "seconds": round(report.seconds, 3),
             }
 
-        found = await _each("server", {poller.server.name: one(poller) for poller in self._pollers(job.arguments)})
+        found = await each(
+            "server", {poller.server.name: one(poller) for poller in self._pollers(job.arguments)}, EXPECTED
+        )
         self.parts.mirrors.wake()
         return found
 
     async def _restore_missing(self, job: Running) -> Any:
-        steps = _Steps(job)
+        steps = Steps(job)
         dry_run = bool(job.arguments["dry_run"])
 
         async def one(poller: Poller) -> dict[str, Any]:
@@ -334,7 +306,9 @@ class Actions:
                 "seconds": round(report.seconds, 3),
             }
 
-        return await _each("server", {poller.server.name: one(poller) for poller in self._pollers(job.arguments)})
+        return await each(
+            "server", {poller.server.name: one(poller) for poller in self._pollers(job.arguments)}, EXPECTED
+        )
 
     async def _retry(self, job: Running) -> Any:
         """Try failed files again: of the ledger, and of destinations, unless only one side was named."""
@@ -342,16 +316,14 @@ class Actions:
         of_one = arguments["destination"] is not None or arguments["server"] is not None
         found: dict[str, Any] = {}
         if (arguments["server"] is not None or not of_one) and self.parts.pollers:
-            found |= await _each(
-                "server",
-                {
-                    poller.server.name: self._retry_server(poller, arguments["names"], job.actor)
-                    for poller in self._pollers(arguments)
-                },
-            )
+            tries = {
+                poller.server.name: self._retry_server(poller, arguments["names"], job.actor)
+                for poller in self._pollers(arguments)
+            }
+            found |= await each("server", tries, EXPECTED)
         if (arguments["destination"] is not None or not of_one) and self.parts.mirrors:
             again = {copier.name: self._retry_destination(copier) for copier in self._copiers(arguments)}
-            found |= await _each("destination", again)
+            found |= await each("destination", again, EXPECTED)
         return found
 
     async def _retry_server(self, poller: Poller, names: Sequence[str] | None, actor: str) -> dict[str, Any]:
@@ -380,7 +352,7 @@ class Actions:
         return await self._copy(job)
 
     async def _copy(self, job: Running) -> Any:
-        steps = _Steps(job)
+        steps = Steps(job)
         copiers = self._copiers(job.arguments)
         unfinished: list[str] = []
 
@@ -391,7 +363,7 @@ class Actions:
                 return {}
             return _cycle_summary(report)
 
-        work = _each("destination", {copier.name: one(copier) for copier in copiers})
+        work = self._of_destinations(job, one)
         found = await _until_done(job, work, copiers)
         if unfinished:
             raise InterruptedJobError
@@ -403,7 +375,9 @@ class Actions:
             interval = float(self.parts.settings.mirror_interval)
             return inspecting.inspection_record(found, copier.settings, listing_interval=interval)
 
-        return await _each("destination", {copier.name: one(copier) for copier in self._copiers(job.arguments)})
+        return await each(
+            "destination", {copier.name: one(copier) for copier in self._copiers(job.arguments)}, EXPECTED
+        )
 
     async def _reconcile(self, job: Running) -> Any:
         dry_run, deep = bool(job.arguments["dry_run"]), bool(job.arguments["deep"])
@@ -412,10 +386,12 @@ class Actions:
             found = await reconcile(copier, actor=job.actor, dry_run=dry_run, deep=deep)
             return run_record(found.run) | {"healthy": found.healthy, "differences": len(found.differences)}
 
-        return await _each("destination", {copier.name: one(copier) for copier in self._copiers(job.arguments)})
+        return await each(
+            "destination", {copier.name: one(copier) for copier in self._copiers(job.arguments)}, EXPECTED
+        )
 
     async def _verify(self, job: Running) -> Any:
-        steps = _Steps(job)
+        steps = Steps(job)
         copiers = self._copiers(job.arguments)
         percent = float(job.arguments["percent"])
 
@@ -424,7 +400,7 @@ class Actions:
             record = verify_record(report, self.parts.clock())
             return {name: value[:SAMPLES] if isinstance(value, list) else value for name, value in record.items()}
 
-        work = _each("destination", {copier.name: one(copier) for copier in copiers})
+        work = self._of_destinations(job, one)
         found = await _until_done(job, work, copiers)
         job.leave_off_if_ending()
         return found
@@ -432,10 +408,9 @@ class Actions:
     # ------------------------------------------------------------------ the database, and the way back
 
     async def _snapshot(self, job: Running) -> Any:
-        copiers = self._copiers(job.arguments)
         schedule = self.parts.schedule
         kept = Kept(schedule.daily_snapshots, schedule.weekly_snapshots, schedule.monthly_snapshots)
-        steps = _Steps(job)
+        steps = Steps(job)
         with tempfile.TemporaryDirectory(prefix="etl-snapshot-") as folder:
             job.progress(0, stage="taking it")
             snapshot = await take_snapshot(self.parts.database, Path(folder), self.parts.clock())
@@ -445,7 +420,7 @@ class Actions:
                 sent: Sent = await send_snapshot(copier, snapshot, kept, steps.of(copier.name))
                 return sent.record()
 
-            found = await _each("destination", {copier.name: one(copier) for copier in copiers})
+            found = await self._of_destinations(job, one)
         return {
             "taken_at": snapshot.taken_at,
             "sha256": snapshot.sha256,
@@ -460,12 +435,21 @@ class Actions:
 
         async def one(copier: Copier) -> dict[str, Any]:
             with tempfile.TemporaryDirectory(prefix="etl-restore-drill-") as folder:
-                prove = self._prove_files if full else self._prove_snapshot
-                return await prove(copier, Path(folder))
+                if full:
+                    return await self._prove_files(copier, Path(folder))
+                proof = await prove_snapshot(copier, Path(folder))
+            return {
+                "proven": proof.proven,
+                "slot": proof.manifest.slot,
+                "taken_at": proof.manifest.taken_at,
+                "rows": sum(proof.manifest.rows.values()),
+                "restored_rows": proof.restored_rows,
+                "wrong_tables": list(proof.wrong_tables),
+                "seconds": round(proof.seconds, 3),
+            }
 
         # One after the other: each needs room for a whole copy.
-        found = await _each("destination", {copier.name: one(copier) for copier in self._copiers(job.arguments)}, 1)
-        return found | {"full": full}
+        return await self._of_destinations(job, one, at_once=1) | {"full": full}
 
     async def _prove_files(self, copier: Copier, folder: Path) -> dict[str, Any]:
         async with self.parts.database.read() as connection:
@@ -481,84 +465,6 @@ class Actions:
             "not_there": proof.files_only_here[:SAMPLES],
             "seconds": round(proof.seconds, 3),
         }
-
-    async def _prove_snapshot(self, copier: Copier, folder: Path) -> dict[str, Any]:
-        """Restore the newest snapshot into an empty place and count what came back; a dump is read to its end."""
-        began = time.monotonic()
-        store = await copier.store()
-        manifest = await choose(store, "latest")
-        path = await fetch_snapshot(store, manifest, folder)
-        restored: dict[str, int] | None = None
-        if manifest.engine == "sqlite":
-            url = f"sqlite+aiosqlite:///{folder / 'drill.db'}"
-            await restore_snapshot(url, path, manifest.engine)
-            scratch = Database(url)
-            try:
-                await migrate.upgrade(scratch)
-                async with scratch.read() as connection:
-                    restored = await count_rows(connection)
-            finally:
-                await scratch.close()
-        else:
-            await check_dump(self.parts.database, path)
-        wrong = [
-            name for name, count in manifest.rows.items() if restored is not None and restored.get(name, count) != count
-        ]
-        return {
-            "proven": not wrong,
-            "slot": manifest.slot,
-            "taken_at": manifest.taken_at,
-            "rows": sum(manifest.rows.values()),
-            "restored_rows": None if restored is None else sum(restored.values()),
-            "wrong_tables": wrong,
-            "seconds": round(time.monotonic() - began, 3),
-        }
-
-
-class _Steps:
-    """Adds up how far several are that work side by side."""
-
-    def __init__(self, job: Running) -> None:
-        self._job = job
-        self._counts: dict[str, tuple[int, int]] = {}
-
-    def of(self, name: str) -> Callable[[int, int], None]:
-        """Return what takes the steps of one of them."""
-
-        def told(done: int, total: int) -> None:
-            self._counts[name] = done, total
-            sums = [sum(numbers) for numbers in zip(*self._counts.values(), strict=True)]
-            self._job.progress(sums[0], sums[1])
-
-        return told
-
-
-async def _each(
-    noun: str, work: Mapping[str, Coroutine[Any, Any, dict[str, Any]]], at_once: int | None = None
-) -> dict[str, Any]:
-    """Do the work of each, side by side, and return what came of it: one that fails holds nobody up.
-
-    Raises:
-        JobError: all of them failed; with what each said.
-    """
-    slots = asyncio.Semaphore(at_once or max(len(work), 1))
-
-    async def one(name: str, todo: Coroutine[Any, Any, dict[str, Any]]) -> dict[str, Any]:
-        try:
-            async with slots:
-                return {noun: name} | await todo
-        except (JobError, *EXPECTED) as error:
-            return {noun: name, "error": str(error), "error_code": getattr(error, "code", None)}
-        finally:
-            todo.close()
-
-    async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(one(name, todo)) for name, todo in work.items()]
-    found = [task.result() for task in tasks]
-    errors = [str(record["error"]) for record in found if record.get("error")]
-    if errors and len(errors) == len(found):
-        raise JobError("; ".join(errors))
-    return {f"{noun}s": found, "failed": len(errors)}
 
 
 async def _until_done(job: Running, work: Coroutine[Any, Any, T], copiers: Iterable[Copier]) -> T:
