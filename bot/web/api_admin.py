@@ -15,6 +15,7 @@ from bot.actions import (
     InspectArguments,
     OfDestination,
     OfServer,
+    ReconcileArguments,
     RestoreMissingArguments,
     RetryArguments,
     VerifyArguments,
@@ -41,7 +42,7 @@ class Started(NamedTuple):
 
 
 WAYS = (
-    Started("sync-storage-stats", "mirror.reconcile", OfDestination, "Compare ledger and listing, mend the ledger"),
+    Started("sync-storage-stats", "mirror.reconcile", ReconcileArguments, "Compare ledger and listing"),
     Started("inspect", "mirror.inspect", InspectArguments, "Count live what lies in destinations"),
     Started("poll", "poll", OfServer, "Look at game servers now"),
     Started("sync", "mirror.cycle", OfDestination, "Compare destinations with what is here, and copy both ways"),

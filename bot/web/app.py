@@ -21,6 +21,10 @@ from bot.web import (
     api_sync,
     assets,
     auth,
+    pages_games,
+    pages_records,
+    pages_sync,
+    pages_tasks,
     probes,
 )
 from bot.web.discord_login import DiscordLogin
@@ -37,6 +41,10 @@ LARGEST_BODY = 64 * 1024
 
 ROUTERS = (
     auth.router,
+    pages_games.router,
+    pages_records.router,
+    pages_sync.router,
+    pages_tasks.router,
     probes.router,
     api_status.router,
     api_sync.router,

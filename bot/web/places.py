@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,8 +10,11 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.db.schema import destinations, mirror_objects, processed_files, servers
-from bot.health.overview import Overview, take_overview
+from bot.health.colour import Colour, worst
+from bot.health.overview import DestinationView, Overview, take_overview
+from bot.mirror.runs import drift
 from bot.web.access import Identity
+from bot.web.charts import Series
 from bot.web.listings import FileRow, Page, list_files, steps
 from bot.web.state import WebState
 
@@ -166,3 +170,88 @@ async def funnel(connection: AsyncConnection) -> list[Step]:
         found.append(Step(key, title, count, 0 if before is None else before - count, path))
         before = count
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One game server's files at one destination, counted by name from the ledger.
+
+    Attributes:
+        colour: never better than the destination's own where that is late, unreachable or paused.
+        stored: files that are there.
+        expected: files that are to be there.
+        waiting: of those, how many are on their way.
+        wrong: of those, how many are missing, differ or failed.
+    """
+
+    colour: Colour
+    stored: int
+    expected: int
+    waiting: int
+    wrong: int
+
+
+async def matrix(connection: AsyncConnection, found: Overview) -> dict[tuple[str, str], Cell]:
+    """Return every pair of game server and destination.
+
+    A file without a row at a destination waits there, unless a rule keeps it away, which the next cycle finds out.
+    """
+    m, p, d = mirror_objects.c, processed_files.c, destinations.c
+    counting = (
+        select(servers.c.name, d.name.label("destination"), m.state, func.count().label("files"))
+        .join(servers, servers.c.id == m.server_id)
+        .join(destinations, d.id == m.destination_id)
+        .group_by(servers.c.name, d.name, m.state)
+    )
+    counts: dict[tuple[str, str], dict[str, int]] = {}
+    for row in await connection.execute(counting):
+        counts.setdefault((row.name, row.destination), {})[row.state] = row.files
+    content = (
+        select(servers.c.name, func.count().label("files"))
+        .join(servers, servers.c.id == p.server_id)
+        .where(p.sha256.is_not(None))
+        .group_by(servers.c.name)
+    )
+    with_content = {row.name: row.files for row in await connection.execute(content)}
+    return {
+        (source.name, view.name): _cell(
+            counts.get((source.name, view.name), {}), with_content.get(source.name, 0), view
+        )
+        for source in found.sources
+        for view in found.destinations
+    }
+
+
+def _cell(states: dict[str, int], with_content: int, view: DestinationView) -> Cell:
+    untracked = max(0, with_content - sum(states.values())) if view.untracked else 0
+    stored = states.get("present", 0) + states.get("verified", 0)
+    waiting = states.get("pending", 0) + states.get("uploading", 0) + untracked
+    wrong = sum(states.get(state, 0) for state in WRONG)
+    own = Colour.RED if wrong else Colour.YELLOW if waiting else Colour.GREEN
+    whole = view.verdict.colour
+    if whole in (Colour.GREY, Colour.UNKNOWN) or view.stale:
+        colour = worst([own, whole]) if whole is not Colour.GREY else whole
+    else:
+        colour = Colour.GREEN if own is Colour.YELLOW and whole is Colour.GREEN else own
+    return Cell(colour, stored, stored + waiting + wrong, waiting, wrong)
+
+
+async def drift_of(state: WebState, names: Sequence[str], since: int) -> list[Series]:
+    """Return the differences by cause over time, of all destinations together, the most frequent cause first."""
+    latest: dict[str, Mapping[str, int]] = {}
+    points: dict[str, list[tuple[int, float]]] = {}
+    found = [(point.at, name, point.causes) for name in names for point in await drift(state.database, name, since)]
+    for at, name, causes in sorted(found, key=lambda item: item[:2]):
+        latest[name] = causes
+        sums: dict[str, int] = {}
+        for one in latest.values():
+            for cause, count in one.items():
+                sums[cause] = sums.get(cause, 0) + count
+        for cause in {*sums, *points}:
+            points.setdefault(cause, []).append((at, float(sums.get(cause, 0))))
+    order = sorted(points, key=lambda cause: (-max(value for _, value in points[cause]), cause))
+    return [Series(cause, tuple(points[cause])) for cause in order[:MOST_LINES]]
+
+
+MOST_LINES = 8
+"""Of one chart; more cannot be told apart."""
