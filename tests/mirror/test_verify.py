@@ -126,6 +126,7 @@ async def test_a_copy_that_is_gone_is_missing_and_sent_again(house: House, moto:
     async with FaultProxy(moto) as proxy:
         copier = house.copier("aws", **bucket(proxy, prefix))
         await copier.cycle()
+        assert (await verify(copier, percent=100)).coverage.read == 10
         await delete_straight(moto, f"{prefix}/", f"main/{A}")
         report = await verify(copier, percent=100)
         assert (report.missing, report.read, report.wrong) == ([f"main/{A}"], 9, True)
