@@ -2,7 +2,7 @@
 
 The typesetting takes a tenth of a second of a core, and what it needs (matplotlib) takes 80 MiB: neither belongs into
 the process that answers Discord. A drawing process gets texts and lengths, nothing else: no database, no settings, no
-environment. It dies with us, at the deadline, and after some hundred pictures.
+environment. It dies with us, at the deadline, and after a hundred pictures.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ DEADLINE: Final = 20.0
 IDLE: Final = 180.0
 """Seconds without a picture after which the processes end."""
 
-PICTURES_PER_PROCESS: Final = 300
+PICTURES_PER_PROCESS: Final = 100
 """After so many a process is replaced: what the typesetter keeps in memory grows with every text."""
 
 CACHE_BYTES: Final = 8 * 2**20

@@ -47,7 +47,16 @@ def harmless(root: ET.Element) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["<script>alert(1)</script>", '"><image href=x onerror=y>', "]]>", "&amp;&", "x' onload='y", "url(http://x)"],
+    [
+        "<script>alert(1)</script>",
+        '"><image href=x onerror=y>',
+        "]]>",
+        "&amp;&",
+        "x' onload='y",
+        "url(http://x)",
+        "$x^2$",
+        "\\frac{1}{2}",
+    ],
 )
 def test_a_hostile_name_is_only_text(name: str) -> None:
     root = drawn(session_card(named(name), CardOptions()))
