@@ -33,8 +33,8 @@ PARTNER_MATCHES: Final = 10
 """Matches that two players share before their win rate is ranked; a fifth of the most shared where that is less."""
 
 PARTNER_RULE: Final = (
-    "Maps won of all maps with a result in whose second round both played. From {least} such maps on; "
-    "more maps decide ties."
+    "Maps won of all maps with a result in whose second round both played. "
+    "Ranked from the number of shared maps that is named on; more maps decide ties."
 )
 """How partners are ordered, for people."""
 
