@@ -35,7 +35,7 @@ from bot.mirror.runs import (
     differences,
     latest_run,
 )
-from bot.mirror.store import ObjectInfo
+from bot.mirror.store import SNAPSHOTS, ObjectInfo
 
 log = structlog.get_logger()
 
@@ -77,6 +77,7 @@ def needs_a_look(found: Difference) -> bool:
 class _Finding:
     ended: RunEnd = RunEnd.DONE
     listing: Mapping[str, ObjectInfo] | None = None
+    snapshots: Mapping[str, ObjectInfo] = field(default_factory=dict)
     seconds: float = 0.0
     judgement: Judgement = field(default_factory=Judgement)
     differences: Sequence[Difference] = ()
@@ -119,7 +120,7 @@ async def reconcile(
             None if finding.listing is None else len(finding.listing),
             None if finding.listing is None else sum(info.size for info in finding.listing.values()),
             before,
-            _after(finding.judgement, len(copies)) if done else before,
+            _after(finding, len(copies)) if done else before,
             count_causes(finding.differences),
             len(finding.judgement.repairs) if done else 0,
             None if finding.error is None else str(finding.error),
@@ -139,8 +140,11 @@ async def _find(copier: Copier, condition: Condition, copies: Sequence[Copy], *,
     try:
         store = await copier.store()
         began = time.monotonic()
-        finding.listing = await list_all(store)
+        whole = await list_all(store)
         finding.seconds = time.monotonic() - began
+        # Snapshots of the database are ours and no copies: they are counted by themselves.
+        finding.snapshots = {key: info for key, info in whole.items() if key.startswith(SNAPSHOTS)}
+        finding.listing = {key: info for key, info in whole.items() if key not in finding.snapshots}
         finding.doubt = await _doubt(copier, condition, copies, finding.listing)
         if finding.doubt is None:
             wrong = await contradictions(store, copies, finding.listing, copier.settings.concurrency)
@@ -207,9 +211,12 @@ def _before(copies: Sequence[Copy]) -> dict[str, int]:
     return dict(sorted(states.items())) | totals
 
 
-def _after(judgement: Judgement, expected: int) -> dict[str, int]:
+def _after(finding: _Finding, expected: int) -> dict[str, int]:
+    judgement = finding.judgement
     stored = sum(judgement.states[state] for state in THERE)
     totals = {"tracked": stored, "tracked_bytes": judgement.bytes, "expected": expected}
+    if finding.snapshots:
+        totals["snapshots"] = len(finding.snapshots)
     return {"extra": 0} | dict(sorted(judgement.states.items())) | totals
 
 
@@ -232,11 +239,12 @@ async def _keep(copier: Copier, condition: Condition, run: Run, finding: _Findin
                 details=details,
             )
     if run.ended is RunEnd.DONE and finding.listing is not None:
-        await note_look(copier, count(finding.listing.values()), seconds=finding.seconds, basis="reconcile")
+        numbers = count([*finding.listing.values(), *finding.snapshots.values()])
+        await note_look(copier, numbers, seconds=finding.seconds, basis="reconcile")
         await copier.book.note_working(
             last_listing_at=run.ended_at,
-            listed_objects=run.listed_objects,
-            listed_bytes=run.listed_bytes,
+            listed_objects=numbers.objects,
+            listed_bytes=numbers.bytes,
             foreign_objects=run.causes.get(Cause.FOREIGN.value, 0),
         )
     return run

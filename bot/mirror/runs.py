@@ -112,10 +112,11 @@ class Run:
         destination: its name.
         ended: how.
         actor: who asked.
-        listed_objects: in the listing; None where none came to its end.
+        listed_objects: in the listing, without snapshots of the database; None where none came to its end.
         listed_bytes: their size.
         before: files by state in the ledger, with `tracked` and `tracked_bytes`: what it took for being there.
-        after: the same after this run, with `extra` objects, `expected` files, and `outside` the prefix.
+        after: the same after this run, with `extra` objects, `expected` files, `snapshots` of the database, and what
+            is `outside` the prefix or `hidden` from listings.
         causes: differences by cause, only those that occur.
         repaired: rows of the ledger that were put right; of a dry run, that would be.
         error: why it failed, with the way out.

@@ -16,7 +16,7 @@ from bot.mirror.mirrors import pause
 from bot.mirror.reconcile import DROP_FILES, SCHEDULE, reconcile, run_record
 from bot.mirror.runs import Cause, RunEnd, differences, latest_run, list_runs
 from bot.mirror.status import Health, status_of
-from bot.mirror.store import HiddenKind
+from bot.mirror.store import SNAPSHOTS, HiddenKind
 from tests.ingest.world import Clock
 from tests.mirror.copying import House, bucket, some_files
 from tests.mirror.reconciling import (
@@ -507,3 +507,16 @@ async def test_one_that_stops_answering_half_way_proves_nothing(house: House, mo
         assert (done.run.ended, done.run.error_code) == (RunEnd.FAILED, "unavailable")
         assert (done.run.listed_objects, done.run.causes, done.differences) == (None, {}, ())
         assert await ledger(house, copier) == rows
+
+
+async def test_snapshots_of_the_database_are_ours_and_no_copies(house: House) -> None:
+    await house.take(THREE)
+    copier = house.copier()
+    await copier.cycle()
+    store = await copier.store()
+    await store.put(f"{SNAPSHOTS}daily-1.db", b"rows", sha256=sha256(b"rows"))
+    done = await ask(copier)
+    assert (done.run.match, done.differences, done.run.after["snapshots"]) == (True, (), 1)
+    assert (await copier.book.open()).listed_objects == 4
+    await copier.cycle()
+    assert (await copier.book.open()).listed_objects == 4
