@@ -210,6 +210,7 @@ class Studio:
         async with self._places:
             if not self._closed and not self._free:
                 self._put_back(await self._start())
+                self._rest()
 
     async def close(self) -> None:
         """End every process; a picture in the making is given up."""
@@ -260,6 +261,8 @@ class Studio:
         except BaseException:
             await self._end([process] if process else [])
             raise
+        finally:
+            self._rest()
         self._put_back(process)
         return drawn
 
@@ -286,8 +289,13 @@ class Studio:
             self._later_end([process])
         else:
             self._free.append(process)
+
+    def _rest(self) -> None:
+        """Let the processes end unless somebody asks again in time."""
         if self._timer is not None:
             self._timer.cancel()
+        if self._closed:
+            return
         self._timer = asyncio.get_running_loop().call_later(self._idle, self._nobody_asks)
 
     def _nobody_asks(self) -> None:

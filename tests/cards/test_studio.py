@@ -155,6 +155,16 @@ async def test_idle_processes_end(studio: MakeStudio) -> None:
     assert (await one.draw(card("next"), OPTIONS)).width == 1280
 
 
+async def test_idle_processes_end_also_after_another_died(studio: MakeStudio) -> None:
+    one = studio(processes=2, idle=1000)
+    await asyncio.gather(one.draw(card("a"), OPTIONS), one.draw(card("b"), OPTIONS))
+    numbers = [process._process.pid for process in one._free]
+    one._idle = 0.2
+    with pytest.raises(CardError, match="ended"):
+        await one.draw(Poison("import os; os._exit(3)"), OPTIONS)
+    await eventually(lambda: all(gone(number) for number in numbers))
+
+
 async def test_a_process_is_replaced_after_so_many_pictures(studio: MakeStudio) -> None:
     one = studio(pictures_per_process=2)
     await one.draw(card("a"), OPTIONS)

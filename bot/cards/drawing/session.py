@@ -27,7 +27,7 @@ def draw(sheet: Sheet, card: SessionCard) -> None:
 def _line_up(sheet: Sheet, item: LineUpView, and_more: str, *, compact: bool) -> None:
     theme, middle = sheet.theme, sheet.left + sheet.inner / 2
     style = SCORE if compact else HERO
-    lines = 1 if compact else 4
+    lines = 2 if compact else 4
     side = sheet.inner / 2 - 28
     names = [
         flowed(team.members, SMALL, side, lines, _more(and_more, len(team.members)))
