@@ -6,26 +6,20 @@ https://discord.com/developers/docs/events/gateway
 from __future__ import annotations
 
 import asyncio
-import json
 import secrets
-import zlib
 from typing import TYPE_CHECKING
 
-from aiohttp import WSCloseCode, WSMsgType, web
+from aiohttp import WSCloseCode
 
 from tests.standins.discord.model import Channel, Guild, Json, Message
-from tests.standins.discord.permissions import Permission, permissions_in
+from tests.standins.discord.permissions import Permission
 from tests.standins.discord.sessions import PRIVILEGED, Connection, Intent, Op, Session, needed_intent
 from tests.standins.discord.tls import RESUME_HOST
 
 if TYPE_CHECKING:
     from tests.standins.discord.world import World
 
-__all__ = ["Gateway", "Intent", "serve"]
-
-MAX_FRAME = 4096
-MAX_SENDS, SENDS_WINDOW = 120, 60.0
-HELLO_WITHIN = 30.0
+__all__ = ["Gateway", "Intent"]
 
 
 class Gateway:
@@ -297,83 +291,3 @@ class Gateway:
         if "nonce" in data:
             chunk["nonce"] = data["nonce"]
         session.dispatch("GUILD_MEMBERS_CHUNK", chunk)
-
-    def may_see(self, guild: Guild, channel: Channel, user_id: int) -> bool:
-        """Say whether a member sees a channel."""
-        member = guild.members.get(user_id)
-        return member is not None and Permission.VIEW_CHANNEL in permissions_in(guild, member, channel)
-
-
-async def serve(request: web.Request, worlds: dict[str, World]) -> web.WebSocketResponse:
-    """Speak the gateway's protocol on one connection, for the world whose token the bot sends."""
-    loop = asyncio.get_running_loop()
-    ws = web.WebSocketResponse(max_msg_size=0, autoping=True)
-    await ws.prepare(request)
-    query = request.query
-    compress = query.get("compress")
-    connection = Connection(ws, request.transport, zlib.compressobj() if compress == "zlib-stream" else None)
-    connection.last_heartbeat = loop.time()
-    if query.get("v") != "10" or query.get("encoding") != "json" or compress not in (None, "zlib-stream"):
-        # zstd-stream exists as well: discord.py asks for it where the zstandard package is installed.
-        await ws.close(code=4012, message=b"the stand-in speaks v10, json, zlib-stream")
-        return ws
-    live = list(worlds.values())
-    interval = min((world.gateway.heartbeat_interval for world in live), default=5.0)
-    connection.send({"op": Op.HELLO, "d": {"heartbeat_interval": int(interval * 1000), "_trace": []}})
-    writer = asyncio.ensure_future(connection.write())
-    world: World | None = None
-
-    async def watch() -> None:
-        while not ws.closed:
-            await asyncio.sleep(interval / 4)
-            if loop.time() - connection.last_heartbeat > 1.5 * interval:
-                if world is not None:
-                    world.gateway.reject(connection, 4009)
-                else:
-                    connection.close(4009)
-                return
-
-    watching = asyncio.ensure_future(watch())
-    try:
-        async for received in ws:
-            if received.type is not WSMsgType.TEXT:
-                continue
-            code, frame = _judge(connection, received.data, loop.time())
-            if world is None and frame.get("op") in (Op.IDENTIFY, Op.RESUME):
-                token = (frame.get("d") or {}).get("token")
-                world = worlds.get(str(token))
-                if world is None:
-                    code = 4004
-            if world is None and code is None and frame.get("op") == Op.HEARTBEAT:
-                connection.last_heartbeat = loop.time()
-                connection.send({"op": Op.HEARTBEAT_ACK, "d": None})
-            elif world is None:
-                for other in live:
-                    other.fault(f"close {code or 4003}", "a bot without session was refused by the gateway")
-                connection.close(code or 4003)
-            elif code is not None:
-                world.gateway.reject(connection, code)
-            else:
-                world.gateway.received(connection, frame)
-    finally:
-        watching.cancel()
-        if world is not None:
-            world.gateway.lost(connection, ws.close_code)
-        writer.cancel()
-    return ws
-
-
-def _judge(connection: Connection, text: str, now: float) -> tuple[int | None, Json]:
-    """Return the code to close with, None for none, and the frame."""
-    if len(text.encode()) > MAX_FRAME:
-        return 4002, {}
-    while connection.sent and connection.sent[0] <= now - SENDS_WINDOW:
-        connection.sent.popleft()
-    connection.sent.append(now)
-    if len(connection.sent) > MAX_SENDS:
-        return 4008, {}
-    try:
-        frame = json.loads(text)
-    except ValueError:
-        return 4002, {}
-    return (None, frame) if isinstance(frame, dict) else (4002, {})

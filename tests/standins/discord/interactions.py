@@ -211,7 +211,7 @@ class Interaction:
         else:
             modal_rules.check_modal(data)
             self.world.accept()
-            self.modal = data
+            self.modal = messages.without_nulls(data)
 
     def callback_payload(self) -> Json:
         """Return the answer to `with_response=1`."""

@@ -17,7 +17,7 @@ from tests.standins.discord.record import Ping
 if TYPE_CHECKING:
     from tests.standins.discord.world import World
 
-__all__ = ["Ping", "blank", "create", "edit", "walk"]
+__all__ = ["Ping", "blank", "create", "edit", "walk", "without_nulls"]
 
 _USER = re.compile(r"<@!?(\d+)>")
 _ROLE = re.compile(r"<@&(\d+)>")
@@ -146,6 +146,13 @@ def _embed(message: Message, sent: Json) -> Json:
         if not embed["fields"]:
             del embed["fields"]
     return embed
+
+
+def without_nulls(value: Any) -> Any:
+    """Return JSON without the keys whose value is null, which for Discord are as good as absent."""
+    if isinstance(value, dict):
+        return {key: without_nulls(inner) for key, inner in value.items() if inner is not None}
+    return [without_nulls(inner) for inner in value] if isinstance(value, list) else value
 
 
 def walk(components: list[Json]) -> list[Json]:

@@ -30,13 +30,14 @@ async def running(client: Client, world: World, *, within: float = 10.0) -> Asyn
     """
     run = asyncio.create_task(client.start(world.token))
     try:
-        # A client may be asked to wait only once it has logged in.
-        await world.run_async(world.wait_until(lambda: world.gateway.connected or run.done(), within))
+        # A client can be asked to wait only once it has logged in.
+        connected = asyncio.create_task(world.run_async(world.wait_until(lambda: world.gateway.connected, within)))
+        await asyncio.wait({run, connected}, return_when=asyncio.FIRST_COMPLETED)
+        connected.cancel()
         if not run.done():
             ready = asyncio.create_task(client.wait_until_ready())
             await asyncio.wait({run, ready}, timeout=within, return_when=asyncio.FIRST_COMPLETED)
-            if not ready.done():
-                ready.cancel()
+            ready.cancel()
         if run.done():
             await run
         assert client.is_ready(), f"the bot was not ready within {within} s"

@@ -32,7 +32,12 @@ class Schema:
         self.document: dict[str, Any] = json.loads(path.read_bytes())
         # Discord takes ids as numbers too, as discord.py sends some, but answers with text only.
         lenient = json.loads(path.read_bytes())
-        lenient["components"]["schemas"]["SnowflakeType"] = {"type": ["string", "integer"]}
+        schemas = lenient["components"]["schemas"]
+        schemas["SnowflakeType"] = {"type": ["string", "integer"]}
+        # The file knows permissions as numbers only, the documentation as text only; both are taken.
+        for name in ("CreateRequest", "UpdateRequest", "PatchRequestPartial"):
+            properties = schemas[f"ApplicationCommand{name}"]["properties"]
+            properties["default_member_permissions"] = {"type": ["string", "integer", "null"]}
         self._registry: Registry[Any] = Registry().with_resources(
             (f"urn:{name}", DRAFT202012.create_resource(contents))
             for name, contents in (("answers", self.document), ("requests", lenient))

@@ -11,7 +11,7 @@ from typing import Self
 import aiohttp
 from aiohttp import web
 
-from tests.standins.discord import gateway
+from tests.standins.discord import websocket
 from tests.standins.discord.rest import MAX_REQUEST, Rest
 from tests.standins.discord.schema import Schema
 from tests.standins.discord.tls import API_HOST, CDN_HOSTS, TestCertificates, connector, is_gateway
@@ -62,7 +62,7 @@ class DiscordServer:
             if host == API_HOST:
                 return await rest.handle(request)
             if is_gateway(host):
-                return await gateway.serve(request, self._worlds)
+                return await websocket.serve(request, self._worlds)
             if host in CDN_HOSTS:
                 return self._file(request)
             return web.Response(status=404)

@@ -100,12 +100,12 @@ class Connection:
         self.closing = True
         self.outgoing.put_nowait(code)
 
-    async def write(self) -> None:
+    async def write(self) -> int | None:
+        """Send what there is to send. Return the code to close with, None when the connection is lost."""
         while True:
             item = await self.outgoing.get()
             if isinstance(item, int):
-                await self.ws.close(code=item)
-                return
+                return item
             text = json.dumps(item)
             try:
                 if self.deflate is None:
@@ -115,7 +115,7 @@ class Connection:
                         self.deflate.compress(text.encode()) + self.deflate.flush(zlib.Z_SYNC_FLUSH)
                     )
             except ConnectionError:
-                return
+                return None
 
 
 @dataclass(slots=True, eq=False)

@@ -131,7 +131,7 @@ class World:
     async def be_quiet(self, seconds: float, within: float) -> None:
         """Wait, on the server's loop, until nothing has happened for `seconds`, or until `within` is over."""
         until = self._loop.time() + within
-        while (left := self.last_change + seconds - self._loop.time()) > 0 and self._loop.time() < until:  # noqa: ASYNC110
+        while (left := self.last_change + seconds - self._loop.time()) > 0 and self._loop.time() < until:  # noqa: ASYNC110 - silence has no event
             await asyncio.sleep(left)
 
     async def wait_until(self, predicate: Callable[[], bool], within: float) -> bool:
