@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -79,6 +80,7 @@ class SessionCard:
     subtitles: tuple[str, ...]
     warnings: tuple[str, ...]
     line_ups: tuple[LineUpView, ...]
+    more_line_ups: str
     without_teams: str
     and_more: str
     maps_title: str
@@ -123,6 +125,9 @@ def session_card(answer: SessionAnswer, options: CardOptions) -> SessionCard:
         subtitles=(subtitle, counts),
         warnings=warnings,
         line_ups=line_ups[:MOST_LINE_UPS],
+        more_line_ups=words.and_more.format(count=len(line_ups) - MOST_LINE_UPS)
+        if len(line_ups) > MOST_LINE_UPS
+        else "",
         without_teams="" if line_ups else words.no_teams,
         and_more=words.and_more,
         maps_title=words.maps,
@@ -154,11 +159,31 @@ def _line_up(answer: SessionAnswer, number: int, item: SessionLineUp, words: Wor
     else:
         verdict = words.won_by.format(winner=words.team.format(label=winner.label.value))
     return LineUpView(
-        name=words.line_up.format(number=number) if len(answer.line_ups) > 1 else "",
+        name=_line_up_name(number, item.matches, words) if len(answer.line_ups) > 1 else "",
         team_a=_team(item.team_a, decided, winner is item.team_a, words),
         team_b=_team(item.team_b, decided, winner is item.team_b, words),
         verdict=verdict,
     )
+
+
+def _line_up_name(number: int, matches: Sequence[int], words: Words) -> str:
+    """Return which line-up it is, and which maps it played: A and B are other people in the next one."""
+    name = words.line_up.format(number=number)
+    if not matches:
+        return name
+    count = words.maps_count[0 if len(matches) == 1 else 1]
+    return f"{name}, {count} {_ranges(matches)}"
+
+
+def _ranges(numbers: Sequence[int]) -> str:
+    """Return numbers in order, runs of them as `1-3`."""
+    runs: list[list[int]] = []
+    for number in numbers:
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    return ", ".join(str(run[0]) if len(run) == 1 else f"{run[0]}\N{EN DASH}{run[-1]}" for run in runs)
 
 
 def _team(team: Team, decided: bool, won: bool, words: Words) -> TeamView:

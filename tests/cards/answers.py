@@ -156,7 +156,7 @@ def session_matches(draw: st.DrawFn, position: int, line_ups: int) -> SessionMat
 @st.composite
 def sessions(draw: st.DrawFn, most_players: int = 40) -> SessionAnswer:
     people = draw(infos(most_players))
-    count = draw(st.integers(0, 3)) if len(people) > 1 else 0
+    count = draw(st.integers(0, 6)) if len(people) > 1 else 0
     played = [draw(session_matches(position, count)) for position in range(1, draw(st.integers(0, 20)) + 1)]
     counted = draw(st.integers(0, 40))
     line_ups = []

@@ -116,10 +116,12 @@ async def test_what_the_answer_does_not_have_is_a_dash(evening: Database) -> Non
 
 async def test_labels_of_mixed_line_ups_are_not_mixed_up(evening: Database) -> None:
     answer = await the_session(evening)
-    twice = replace(answer, line_ups=(answer.line_ups[0], answer.line_ups[0]))
+    one = answer.line_ups[0]
+    twice = replace(answer, line_ups=(replace(one, matches=(1, 2, 4)), replace(one, matches=(3,))))
     card = session_card(twice, OPTIONS)
     assert {item.team for item in card.players} == {""}
-    assert [item.name for item in card.line_ups] == ["Line-up 1", "Line-up 2"]
+    assert [item.name for item in card.line_ups] == ["Line-up 1, maps 1\N{EN DASH}2, 4", "Line-up 2, map 3"]
+    assert "Line-up 2, map 3, Team A" in card.alt_text
 
 
 async def test_a_session_without_teams_or_result_says_so(evening: Database) -> None:

@@ -17,6 +17,9 @@ def draw(sheet: Sheet, card: SessionCard) -> None:
         sheet.below += STRONG.line + GAP
     for item in card.line_ups:
         _line_up(sheet, item, card.and_more, compact=len(card.line_ups) > 1)
+    if card.more_line_ups:
+        note(sheet, card.more_line_ups)
+        sheet.below += GAP
     if card.maps:
         _maps(sheet, card)
     if card.players:
