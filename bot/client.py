@@ -41,6 +41,10 @@ from bot.locales import catalogue
 
 log = structlog.get_logger()
 
+GRACE: Final = 5.0
+"""Seconds that short work beside has to end when the bot stops."""
+
+FIRST_WAIT: Final = 5.0
 LONGEST_BACK_OFF: Final = 300.0
 """Seconds between two tries to log in while Discord does not answer."""
 
@@ -117,10 +121,12 @@ class StatsBot(Face):
             log.warning("commands not synced; the ones that Discord has go on working", reason=str(error))
 
     async def close(self) -> None:
-        """Log out, and end what runs beside."""
-        for task in list(self._background):
-            task.cancel()
-        await asyncio.gather(*self._background, return_exceptions=True)
+        """Log out, and let what runs beside come to its end, within `GRACE` seconds."""
+        if self._background:
+            _, late = await asyncio.wait(self._background, timeout=GRACE)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
         await super().close()
 
     # ------------------------------------------------------------------ what Discord tells
@@ -261,8 +267,8 @@ class Presence:
     async def _keep(self) -> None:
         failures = 0
         while True:
-            self.bot = bot = self._make()
             try:
+                self.bot = bot = self._make()
                 async with bot:
                     self.trouble = None
                     await bot.start(self._token)
@@ -281,7 +287,7 @@ class Presence:
             finally:
                 self.bot = None
             failures += 1
-            wait = min(5 * 2 ** min(failures, 6), LONGEST_BACK_OFF) * random.uniform(0.7, 1.0)
+            wait = min(FIRST_WAIT * 2 ** min(failures - 1, 6), LONGEST_BACK_OFF) * random.uniform(0.7, 1.0)
             log.warning(self.trouble, next_try_in=round(wait), goes_on="everything but Discord")
             await asyncio.sleep(wait)
 

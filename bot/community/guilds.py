@@ -123,8 +123,7 @@ class Guilds:
         if settings.name == name and name:
             return settings
         async with self.database.write() as connection:
-            row = {"id": guild_id, "name": name, "announce": _joined(ANNOUNCED_AT_FIRST), "joined_at": self._now()}
-            await upsert(connection, guilds, [row], key=("id",))
+            await self._there(connection, guild_id)
             again = update(guilds).where(guilds.c.id == guild_id).values(name=name, left_at=None)
             await connection.execute(again)
         self.forget(guild_id)
@@ -167,6 +166,7 @@ class Guilds:
         """Set the roles whose members are `viewer` or `admin`."""
         chosen = sorted(set(roles))
         async with self.database.write() as connection:
+            await self._there(connection, guild_id)
             mine = (guild_roles.c.guild_id == guild_id) & (guild_roles.c.level == level)
             await connection.execute(delete(guild_roles).where(mine))
             if chosen:
@@ -178,6 +178,7 @@ class Guilds:
     async def set_channel(self, guild_id: int, purpose: Purpose, channel_id: int | None, *, actor: str) -> None:
         """Set the channel for a purpose, or none. What was wrong with the one before is forgotten."""
         async with self.database.write() as connection:
+            await self._there(connection, guild_id)
             mine = (guild_channels.c.guild_id == guild_id) & (guild_channels.c.purpose == purpose.value)
             before = (await connection.execute(delete(guild_channels).where(mine))).rowcount
             if channel_id is not None:
@@ -195,6 +196,7 @@ class Guilds:
             for item in sorted(set(server_ids))
         ]
         async with self.database.write() as connection:
+            await self._there(connection, guild_id)
             await upsert(connection, guild_servers, rows, key=("guild_id", "server_id"))
             await self._start_announcing(connection, guild_id)
             await self._note(connection, guild_id, actor, "guild.grant", {"servers": [r["server_id"] for r in rows]})
@@ -279,9 +281,15 @@ class Guilds:
 
     async def _set(self, guild_id: int, actor: str, **values: Any) -> None:
         async with self.database.write() as connection:
+            await self._there(connection, guild_id)
             await connection.execute(update(guilds).where(guilds.c.id == guild_id).values(values))
             await self._note(connection, guild_id, actor, "guild.set", values)
         self.forget(guild_id)
+
+    async def _there(self, connection: AsyncConnection, guild_id: int) -> None:
+        """See to it that the guild has its row: a person can be faster than Discord's word that we are there."""
+        row = {"id": guild_id, "name": "", "announce": _joined(ANNOUNCED_AT_FIRST), "joined_at": self._now()}
+        await upsert(connection, guilds, [row], key=("id",))
 
     async def _note(
         self, connection: AsyncConnection, guild_id: int, actor: str, action: str, details: dict[str, Any]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
@@ -34,7 +34,12 @@ def start(database: Database, discord_server: DiscordServer, world: World) -> St
     """Start a bot, as often as a test restarts it; the world's clock is its clock."""
 
     @asynccontextmanager
-    async def started(servers: Iterable[tuple[str, str]] = (), **settings: Any) -> AsyncIterator[StatsBot]:
+    async def started(
+        servers: Iterable[tuple[str, str]] = (),
+        also: Callable[[StatsBot], None] = lambda bot: None,
+        prepare: Callable[[], Awaitable[object]] | None = None,
+        **settings: Any,
+    ) -> AsyncIterator[StatsBot]:
         def clock() -> float:
             return world.clock.now()
 
@@ -42,7 +47,8 @@ def start(database: Database, discord_server: DiscordServer, world: World) -> St
         for name, zone in servers:
             await app.importer.server(name, zone)
         way: aiohttp.BaseConnector = discord_server.connector()
-        bot = build_bot(app, clock=clock, connector=way, guild_ready_timeout=0.05)
+        bot = build_bot(app, clock=clock, connector=way, prepare=prepare, guild_ready_timeout=0.05)
+        also(bot)
         async with running(bot, world):
             yield bot
         await way.close()
