@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.text import Text
@@ -37,7 +37,14 @@ from tests.cards.answers import HARD_NAMES, START
 TOLERANCE = 0.75
 """Units: what the outlines of letters stick out of the widths they are set with."""
 
-many = settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+# Not made smaller: drawing a failing evening over and over takes minutes, and the message names the two texts.
+many = settings(
+    max_examples=25,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+    derandomize=True,
+    phases=(Phase.explicit, Phase.generate),
+)
 languages = st.sampled_from((CardOptions(words=EN, as_of=START), CardOptions(words=DE)))
 
 
