@@ -54,11 +54,13 @@ async def each(
                 return {noun: name} | await todo
         except known as error:
             return {noun: name, "error": str(error), "error_code": getattr(error, "code", None)}
-        finally:
-            todo.close()
 
-    async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(one(name, todo)) for name, todo in work.items()]
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(one(name, todo)) for name, todo in work.items()]
+    finally:
+        for todo in work.values():
+            todo.close()  # also those that were cancelled before their first step
     found = [task.result() for task in tasks]
     errors = [str(record["error"]) for record in found if record.get("error")]
     if errors and len(errors) == len(found):
