@@ -129,6 +129,8 @@ async def reconcile(
         )
         if not dry_run:
             run = await _keep(copier, condition, run, finding)
+            if run.repaired:
+                copier.wake()  # what is missing is sent again now, and not with the next comparison
     _say(run)
     return Reconciled(run, tuple(finding.differences), dry_run)
 

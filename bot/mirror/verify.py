@@ -148,6 +148,8 @@ async def verify(
         if actor != SCHEDULE:
             async with copier.database.write() as connection:
                 await _record(connection, copier, actor, report)
+    if report.missing:
+        copier.wake()
     report.seconds = time.monotonic() - began
     return report
 

@@ -71,6 +71,7 @@ async def test_one_tracked_and_none_real_is_found_put_right_and_kept(house: Hous
     assert (found.believed, found.expected_size, found.sightings) == ("present", len(THREE[A]), 1)
     assert (await house.states(copier)) == {f"main/{A}": "missing"}
     assert not list((house.folder() / "main").iterdir()), "a bucket was changed"
+    assert copier.woken.is_set(), "nobody was told that there is something to send"
 
     rows = await ledger(house, copier)
     house.clock.now += 60

@@ -130,6 +130,7 @@ async def test_a_copy_that_is_gone_is_missing_and_sent_again(house: House, moto:
         await delete_straight(moto, f"{prefix}/", f"main/{A}")
         report = await verify(copier, percent=100)
         assert (report.missing, report.read, report.wrong) == ([f"main/{A}"], 9, True)
+        assert copier.woken.is_set()
         assert (await copier.cycle()).uploaded == [f"main/{A}"]
         # What was sent anew was not read back yet.
         assert (await coverage(copier)).read == 9
