@@ -8,14 +8,19 @@ receipt; that one carries the same key both times.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import functools
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
 import structlog
+from sqlalchemy import and_, func, select
+from sqlalchemy.exc import DBAPIError
 
 from bot.config import Settings
 from bot.db.engine import Database, DatabaseError
+from bot.db.schema import jobs
 from bot.health.colour import Colour
 from bot.health.incidents import (
     Condition,
@@ -39,8 +44,9 @@ from bot.health.notifiers import (
 from bot.health.overview import Overview, Places, places_of, take_overview
 from bot.health.settings import AlertSettings, alert_settings
 from bot.health.sources import SourceNotes
-from bot.ingest.lease import Lease
+from bot.ingest.lease import Lease, LeaseLostError
 from bot.log import Scrubber
+from bot.mirror.reconcile import SCHEDULE
 
 log = structlog.get_logger()
 
@@ -50,6 +56,15 @@ LONGEST_SEND = 90.0
 FIRST_WAIT = 60
 LONGEST_WAIT = 3600
 """Seconds between two tries of a message; each failure doubles the wait."""
+
+BETWEEN_LOOKS = 60.0
+"""Seconds between two looks while nothing happens."""
+
+AFTER_NEWS = 15.0
+"""Seconds between two looks however much happens, so that two of them are not one moment seen twice."""
+
+FORGET_JOBS = 8 * 86400
+"""Seconds after which a scheduled job that failed is no news: the rarest come once a week."""
 
 HOPELESS_WAIT = 6 * 3600
 """Seconds, where trying does not mend it: the address is wrong, or was taken back."""
@@ -127,11 +142,37 @@ class AlertWatch:
         self.clock = clock
         self.scrub = scrub
         self._busy = asyncio.Lock()
+        self._woken = asyncio.Event()
+        self._said: str | None = None
         self._beat_at = float("-inf")
 
     def add(self, notifier: Notifier) -> None:
         """Have one more tell people, such as a Discord channel; it is told of what is open already."""
         self.notifiers[notifier.name] = notifier
+
+    def wake(self, *_: object) -> None:
+        """Say that something ended that may have changed things: a poll, a cycle, a job. Never waits."""
+        self._woken.set()
+
+    async def serve(self) -> None:
+        """Look now and then, and soon after `wake`, until it is cancelled. Whatever fails, the next look comes."""
+        await self.begin()
+        while True:
+            self._woken.clear()
+            try:
+                await self.check()
+                self._said = None
+            except Exception as error:
+                expected = isinstance(error, (DatabaseError, DBAPIError, LeaseLostError))
+                message = f"cannot look whether all is well: {str(error).splitlines()[0] if str(error) else error!r}"
+                if message != self._said:
+                    getattr(log, "warning" if expected else "exception")(message)
+                self._said = message
+            await asyncio.sleep(AFTER_NEWS)
+            with contextlib.suppress(TimeoutError):
+                # Not wait_for: on Python 3.11 it loses a cancellation that comes together with the event.
+                async with asyncio.timeout(BETWEEN_LOOKS - AFTER_NEWS):
+                    await self._woken.wait()
 
     async def check(self) -> Checked:
         """Look at all places, decide, tell, and beat the heart. Call it every minute, and after what may have changed.
@@ -311,6 +352,29 @@ def heartbeat_of(settings: AlertSettings) -> Heartbeat | None:
     return None if address is None else Heartbeat(Link(address, settings.timeout))
 
 
+async def failed_jobs(database: Database, clock: Callable[[], float] = time.time) -> list[Condition]:
+    """Return the kinds of scheduled jobs whose last one failed, such as a snapshot that did not get there."""
+    c = jobs.c
+    mine = (c.actor == SCHEDULE, c.state.in_(("done", "failed")), c.created_at > clock() - FORGET_JOBS)
+    latest = select(c.kind, func.max(c.created_at).label("at")).where(*mine).group_by(c.kind).subquery()
+    same = and_(latest.c.kind == c.kind, latest.c.at == c.created_at)
+    query = select(c.id, c.kind, c.error, c.ended_at).join(latest, same).where(*mine, c.state == "failed")
+    async with database.read() as connection:
+        rows = (await connection.execute(query.order_by(c.id))).all()
+    return [
+        Condition(
+            key=f"job:{row.kind}:failed",
+            colour=Colour.RED,
+            title=f"job {row.kind}: the last one failed",
+            text=f"the last one failed: {row.error or 'no reason was noted'}",
+            command=f"python -m bot jobs show {row.id}",
+            since=row.ended_at,
+            sightings=1,
+        )
+        for row in {row.kind: row for row in rows}.values()
+    ]
+
+
 def build_watch(
     settings: Settings,
     database: Database,
@@ -340,7 +404,7 @@ def build_watch(
         notifiers_of(alerts),
         heartbeat=heartbeat_of(alerts),
         notes=notes,
-        sources=sources,
+        sources=[functools.partial(failed_jobs, database, clock), *sources],
         lease=Lease(database, "alerts", clock),
         clock=clock,
         scrub=lambda text: str(scrubber.scrub(text)),

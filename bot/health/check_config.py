@@ -159,6 +159,8 @@ async def check_places(settings: Settings, environment: Mapping[str, str]) -> li
         except ConfigError as error:
             finding = str(error)
             checks.append(_wrong(Area.SETTING, "CONFIG_FILE", str(settings.config_file), finding, "Mend the TOML file"))
+        else:
+            checks += _alerts(settings)
     if not servers:
         checks.append(
             Check(
@@ -177,6 +179,25 @@ async def check_places(settings: Settings, environment: Mapping[str, str]) -> li
     checks.append(await _database(settings))
     checks.append(_token(settings))
     return checks
+
+
+def _alerts(settings: Settings) -> list[Check]:
+    """Look at `[health]` and `[alerts]`; nothing is sent."""
+    from bot.health.alerts import heartbeat_of, notifiers_of
+    from bot.health.settings import alert_settings, health_settings
+
+    try:
+        health_settings(settings)
+        found = alert_settings(settings)
+        names = [notifier.name for notifier in notifiers_of(found)]
+        names += ["heartbeat"] if heartbeat_of(found) is not None else []
+    except ConfigError as error:
+        return [_wrong(Area.SETTING, "alerts", str(settings.config_file), str(error), "Mend the TOML file")]
+    if not found.webhook_url_env:
+        finding = "only the log is told when something is wrong"
+        do = "Name a webhook in [alerts] of the TOML file (.env.example shows how)"
+        return [Check(Area.SETTING, "alerts", ", ".join(names), "", Verdict.NOTE, finding, do)]
+    return [Check(Area.SETTING, "alerts", ", ".join(names), "", Verdict.RIGHT, "`alerts test` proves it")]
 
 
 def _archive(folder: Path) -> Check:

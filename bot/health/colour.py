@@ -49,7 +49,7 @@ class Reason:
     Attributes:
         code: a stable word, part of an incident's key.
         colour: what this reason alone makes of it.
-        text: for a person, without how long it is so. Never holds a file's or a player's name.
+        text: for an admin, without how long it is so. What an error says of itself may name hosts and files.
         needs_you: it does not go away by itself.
         since: when it began, unix seconds; None where that is not known.
         command: what mends it, or shows how; None where nothing has to be done.

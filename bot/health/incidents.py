@@ -50,7 +50,7 @@ class Condition:
     Attributes:
         key: the cause: PLACE:NAME:CODE.
         colour: how bad it is.
-        title: in one line. Never holds a file's or a player's name.
+        title: in one line.
         text: what is known of it.
         command: what mends it.
         since: when it began, unix seconds; None where that is not known.

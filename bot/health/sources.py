@@ -14,6 +14,7 @@ from sqlalchemy import select
 
 from bot.db.engine import Database, upsert
 from bot.db.schema import servers, source_conditions
+from bot.ingest.game_server import GameServerError
 from bot.ingest.poll import PollReport
 
 _COLUMNS = tuple(column.name for column in source_conditions.columns if column.name != "server_id")
@@ -60,14 +61,19 @@ class SourceNotes:
             note.listing_at, note.listed, note.suspicious = before.listing_at, before.listed, before.suspicious
 
     def failed(self, server: str, error: BaseException) -> None:
-        """Note that a poll failed. Never waits."""
+        """Note that a poll failed. Never waits.
+
+        Where it failed on our side (the database, the archive), the game server is not to blame: that no poll ended is
+        seen by its absence.
+        """
+        if not isinstance(error, GameServerError):
+            return
         now = int(self.clock())
         note = self._notes.setdefault(server, _Note())
         note.failures += 1
         note.failed_first_at = note.failed_first_at if note.failed_first_at is not None else now
         note.failed_last_at = now
-        note.error = (str(error) or type(error).__name__)[:LONGEST_ERROR]
-        note.error_code = str(getattr(error, "code", "")) or None
+        note.error, note.error_code = str(error)[:LONGEST_ERROR], error.code
 
     async def flush(self) -> None:
         """Write down what was noted since the last time; a database that is down keeps it for the next."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -9,17 +10,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import insert, select, update
+from structlog.testing import capture_logs
 
-from bot.db.engine import Database
-from bot.db.schema import destinations, incident_messages, incidents, mirror_objects, source_conditions
-from bot.health.alerts import AlertWatch, Checked
+from bot.config import Settings
+from bot.db.engine import Database, DatabaseError
+from bot.db.schema import destinations, incident_messages, incidents, jobs, mirror_objects, source_conditions
+from bot.health.alerts import AlertWatch, Checked, build_watch, failed_jobs
 from bot.health.colour import Colour
 from bot.health.incidents import Condition, list_incidents, list_mutes, mute, unmute
 from bot.health.notifiers import Heartbeat, Link, Notice, NotifyError, webhook
 from bot.health.overview import Places
 from bot.health.settings import AlertSettings, Limits
 from bot.health.sources import SourceNotes
+from bot.ingest.game_server_errors import Unreachable
 from bot.ingest.lease import Lease
 from bot.ingest.poll import PollReport
 from tests.health.receiver import Receiver, receiver
@@ -404,13 +408,16 @@ async def test_a_game_server_that_fails_three_times_is_told_and_one_that_fails_t
     watch = desk.watch(notes=notes)
     notes.polled(PollReport("main", listed=10))
     await desk.check(watch)
-    error = ConnectionError("the game server does not answer")
+    error = Unreachable("main: the game server does not answer", "no route", "Look at it")
     for _ in range(2):
         notes.failed("main", error)
         await desk.check(watch)
     assert desk.receiver.taken == []
-    # A new process goes on counting.
+    # A new process goes on counting; what failed on our side is not the server's fault.
     notes = SourceNotes(desk.database, desk.clock)
+    notes.failed("main", OSError("disk full"))
+    await desk.check(notes=notes)
+    assert desk.receiver.taken == []
     notes.failed("main", error)
     await desk.check(notes=notes)
     assert desk.receiver.texts == ["▲ server main: not reached"]
@@ -482,3 +489,90 @@ async def test_expired_credentials_are_told_once_and_offered_seldom(
         await desk.check()
         await desk.check(after=301)
         assert desk.receiver.texts[1:] == ["● Over: destination aws: not reached"]
+
+
+async def test_a_scheduled_job_that_failed_is_told_until_one_got_through(desk: Desk) -> None:
+    async def job(number: int, state: str, actor: str = "schedule") -> None:
+        row = {
+            "id": f"job-{number}",
+            "kind": "snapshot",
+            "key": f"snapshot {number}",
+            "arguments": "{}",
+            "state": state,
+            "actor": actor,
+            "created_at": int(desk.clock.now),
+            "ended_at": int(desk.clock.now),
+            "attempt": 1,
+            "progress_done": 0,
+            "stage": "",
+            "error": "b2: no answer" if state == "failed" else None,
+        }
+        async with desk.database.write() as connection:
+            await connection.execute(insert(jobs).values(**row))
+        desk.clock.now += 60
+
+    async def told() -> list[str]:
+        return [f"{item.key} {item.command}" for item in await failed_jobs(desk.database, desk.clock)]
+
+    await job(1, "done")
+    await job(2, "failed", "cli:anna")
+    assert await told() == []
+    await job(3, "failed")
+    assert await told() == ["job:snapshot:failed python -m bot jobs show job-3"]
+    await job(4, "done")
+    assert await told() == []
+    await job(5, "failed")
+    desk.clock.now += 9 * 86400
+    assert await told() == []
+
+
+async def test_serving_looks_again_when_woken_and_outlives_what_fails(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bot.health.alerts.AFTER_NEWS", 0.01)
+    watch = desk.watch()
+    looks: list[int] = []
+    looked = asyncio.Event()
+
+    async def check() -> Checked:
+        looks.append(1)
+        looked.set()
+        if len(looks) < 3:
+            raise DatabaseError("the database is away")
+        return Checked()
+
+    monkeypatch.setattr(watch, "check", check)
+    with capture_logs() as logs:
+        serving = asyncio.create_task(watch.serve())
+        for count in range(1, 5):
+            await asyncio.wait_for(looked.wait(), 10)
+            assert len(looks) == count
+            looked.clear()
+            await asyncio.sleep(0.05)
+            watch.wake(object())
+        serving.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asyncio.wait_for(serving, 10)
+    assert [entry["log_level"] for entry in logs] == ["warning"]
+
+
+async def test_the_settings_make_the_watch(desk: Desk, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "bot.toml").write_text('[alerts]\nwebhook_url_env = "HOOK"\nheartbeat_url_env = "BEAT"\n')
+    monkeypatch.setenv("HOOK", desk.receiver.url)
+    monkeypatch.setenv("BEAT", f"{desk.receiver.url}-beat")
+    settings = Settings(_env_file=None, config_file=tmp_path / "bot.toml")
+    assert {desk.receiver.url, f"{desk.receiver.url}-beat"} <= set(settings.secrets())
+    watch = build_watch(settings, desk.database, clock=desk.clock)
+    assert list(watch.notifiers) == ["log", "webhook"]
+    watch.sources.append(lambda: wrong_with(desk.receiver.url))
+    with capture_logs() as logs:
+        done = await watch.check()
+    assert done.decided.opened == ("disk:main:full",)
+    (posted, beat) = desk.receiver.taken
+    assert "canary" not in str(logs) + posted.body.decode()
+    assert beat.path.endswith("-beat")
+    await watch.close()
+
+
+async def wrong_with(text: str) -> list[Condition]:
+    return [Condition(DISK.key, Colour.RED, DISK.title, f"said {text}", sightings=1)]

@@ -17,6 +17,7 @@ from bot.health.diagnose import diagnose, examine, previous_counts
 from bot.health.findings import Diagnosis, Finding, Kind, Severity, Thresholds
 from bot.health.restore import restore_missing
 from bot.ingest.poll import Poller
+from bot.mirror.runs import Cause
 from parsers import RoundFlag
 from tests.health.clinic import MORNING, Clinic, held, named_time
 
@@ -29,7 +30,7 @@ def only(diagnosis: Diagnosis, kind: Kind) -> Finding:
     return found[0]
 
 
-def kinds(diagnosis: Diagnosis) -> set[Kind]:
+def kinds(diagnosis: Diagnosis) -> set[Kind | Cause]:
     return {finding.kind for finding in diagnosis.findings}
 
 
