@@ -166,6 +166,14 @@ class Actor:
 
         return Reply(self.world, self, self.world.run(write))
 
+    def remember_commands(self) -> None:
+        """Let the user's client show the commands as they are now, whatever the bot registers later."""
+
+        def act() -> None:
+            self.world.remembered[self.id] = self.world.commands.all()
+
+        self.world.run(act)
+
     def leave(self, guild: Guild) -> None:
         """Leave a guild."""
 

@@ -33,6 +33,16 @@ class CommandStore:
         """Return the commands of one scope as Discord's answers hold them."""
         return list(self._scopes.get(guild_id, {}).values())
 
+    def all(self) -> dict[int | None, list[Json]]:
+        """Return the commands of every scope."""
+        return {guild_id: self.scope(guild_id) for guild_id in self._scopes}
+
+    def is_current(self, command: Json) -> bool:
+        """Say whether a command is still registered as it is here."""
+        scope = int(command["guild_id"]) if "guild_id" in command else None
+        now = self._scopes.get(scope, {}).get(int(command["id"]))
+        return now is not None and now["version"] == command["version"]
+
     def drop_guild(self, guild_id: int) -> None:
         """Forget a guild's commands, as Discord does when the bot leaves."""
         self._scopes.pop(guild_id, None)

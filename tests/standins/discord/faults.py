@@ -16,9 +16,6 @@ __all__ = ["DropConnection", "Faults", "RateLimited"]
 GLOBAL_LIMIT = 50
 """Requests per second of one bot; callbacks of interactions and webhooks do not count."""
 
-INVALID_LIMIT = 10_000
-"""401, 403 and 429 answers per ten minutes before Cloudflare bans the address."""
-
 
 class DropConnection(Exception):  # noqa: N818 - says what happened
     """Cut the connection instead of answering."""

@@ -39,7 +39,7 @@ class Gateway:
         self._last_identify = float("-inf")
         self._acks = True
         self._told: set[int] = set()
-        self.heartbeat_interval = 5.0
+        self.heartbeat_interval = 10.0
         self.identify_window = 0.0
         self.identifies_left = 1000
         self.identifies = 0

@@ -78,14 +78,17 @@ def find_command(world: World, name: str, type_: int, user: User, channel: Chann
         CannotDoThat: there is none, or not here, or not for this user.
     """
     guild = channel.guild
-    scopes = [world.commands.scope(None)]
+    shown = world.remembered.get(user.id) or world.commands.all()
+    scopes = [shown.get(None, [])]
     if guild is not None and guild.has_bot:
-        scopes.insert(0, world.commands.scope(guild.id))
+        scopes.insert(0, shown.get(guild.id, []))
     found = [c for scope in scopes for c in scope if (c["name"], c["type"]) == (name, type_)]
     if not found:
         known = sorted(c["name"] for scope in scopes for c in scope if c["type"] == type_)
         raise CannotDoThat(f"no command {name!r} is registered here, only {', '.join(known) or 'none'}")
     command = found[0]
+    if not world.commands.is_current(command):
+        raise CannotDoThat(f"{name!r} is outdated: the client shows it as it was before the bot changed it")
     contexts = command.get("contexts")
     if contexts is None:
         contexts = [0, 1] if command.get("dm_permission", True) else [0]

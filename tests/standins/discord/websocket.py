@@ -46,7 +46,7 @@ class _Line:
         self._connection = connection
         self._worlds = worlds
         self._world: World | None = None
-        self._interval = min((world.gateway.heartbeat_interval for world in worlds.values()), default=5.0)
+        self._interval = min((world.gateway.heartbeat_interval for world in worlds.values()), default=10.0)
 
     async def run(self) -> None:
         connection, ws = self._connection, self._connection.ws

@@ -64,6 +64,7 @@ class World:
         gateway: the websocket side: `kill`, `reconnect`, `invalidate`, `outage`, `zombie`.
         portal_intents: privileged intents that the "developer portal" has switched on; none at first.
         guild, channel, owner: the ones a new world begins with.
+        remembered: commands as the clients of some users still show them, by user id and scope.
         accept: raises ApiError if the request that is being answered does not fit Discord's schema; to be called when
             all other checks are done, before anything is changed.
     """
@@ -95,6 +96,7 @@ class World:
         self.interactions: dict[int, Interaction] = {}
         self.attachments: dict[int, Attachment] = {}
         self.commands = CommandStore(self)
+        self.remembered: dict[int, dict[int | None, list[Json]]] = {}
         self.description = ""
         self.owner: Actor = Actor(self, self._new_user("owner", None, "en-US", True))
         self.guild = self.add_guild("Home")

@@ -185,6 +185,19 @@ async def test_a_guild_decides_for_itself_who_may(world: World, raw: Raw, ask: A
         await bob.slash("plain")
 
 
+async def test_a_client_that_shows_old_commands_is_refused(world: World, raw: Raw, ask: Ask, alice: Actor) -> None:
+    alice.remember_commands()
+    changed = [{**one, "description": "New."} if one["name"] == "plain" else one for one in COMMANDS]
+    assert (await raw.register(*changed[:-2])).status == 200
+    with pytest.raises(CannotDoThat, match="'plain' is outdated"):
+        await alice.slash("plain")
+    with pytest.raises(CannotDoThat, match="'Look' is outdated"):
+        await alice.user_menu("Look", alice)
+    for who, line in [(alice, "guilds"), (world.user("bob"), "plain")]:
+        asked = await ask(who.slash(line))
+        await raw.call_back(asked.data, 4, {"content": "c"})
+
+
 async def test_without_a_bot_nothing_can_be_asked(world: World, identified: Wire, alice: Actor) -> None:
     await identified.ws.close()
     assert await world.run_async(world.wait_until(lambda: not world.gateway.has_session, 5))
