@@ -11,7 +11,7 @@ from markupsafe import Markup
 from bot.web.text import NOTHING, clean, number
 
 WIDTH, HEIGHT = 640, 200
-LEFT, RIGHT, TOP, BOTTOM = 44, 8, 10, 24
+LEFT, RIGHT, TOP, BOTTOM = 44, 10, 10, 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +65,11 @@ def lines(series: Sequence[Series], label: str, *, since: int, until: int) -> Ma
     parts = [_axes(top, since, until)]
     for place, one in enumerate(series):
         path = _steps(one.points, top, since, until)
-        parts.append(
-            Markup('<path class="line line-{}" d="{}"><title>{}</title></path>').format(place, path, clean(one.name))
-        )
+        line = Markup('<path class="line line-{}" d="{}"><title>{}</title></path>')
+        parts.append(line.format(place, path, clean(one.name)))
+        if one.points:
+            end = Markup('<circle class="line line-{}" cx="{}" cy="{}" r="4"/>')
+            parts.append(end.format(place, f"{_x(until, since, until):.1f}", f"{_y(one.points[-1][1], top):.1f}"))
     return Markup('<svg class="chart" viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg>').format(
         WIDTH, HEIGHT, clean(label), Markup("").join(parts)
     )

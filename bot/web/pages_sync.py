@@ -70,6 +70,8 @@ async def dashboard(request: Request, state: State, identity: Sync) -> Response:
     copies = [replace(copy, reason=shown_reason(identity, copy.reason)) for copy in copies]
     runs = await list_runs(state.database, limit=RUNS)
     series = await places.drift_of(state, [view.name for view in found.destinations], since)
+    first = min((one.points[0][0] for one in series), default=since)
+    since = min(max(since, first), now - 86400)
     label = f"Differences by cause over {DRIFT_DAYS} days: " + (
         ", ".join(f"{one.name.replace('_', ' ')} now {one.points[-1][1]:.0f}" for one in series) or "none"
     )
