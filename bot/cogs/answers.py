@@ -8,13 +8,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+import aiohttp
 import discord
 from discord import ui
 
 from bot.cogs.face import Question
+
+ANSWERED: Final = 40060
+"""Discord's code for an interaction that was answered already."""
 
 PATIENCE: Final = 0.2
 """Seconds after which Discord is told that the answer takes a while."""
@@ -98,7 +104,7 @@ async def defer(interaction: Question) -> None:
         # A button's message stays as it is until it is edited, also by the form it opened; all else shows "thinking…".
         update = interaction.message is not None
         with contextlib.suppress(discord.NotFound):  # too late: the answer fails by itself, and is logged there
-            await interaction.response.defer(ephemeral=state.private, thinking=not update)
+            await _first(lambda: interaction.response.defer(ephemeral=state.private, thinking=not update))
             state.thinking = not update
 
 
@@ -131,7 +137,8 @@ async def answer(interaction: Question, shown: Shown, *, private: bool | None = 
     card = as_card(shown)
     async with state.lock:
         if not interaction.response.is_done():
-            await interaction.response.send_message(**card.as_new(), ephemeral=private)
+            first = functools.partial(interaction.response.send_message, **card.as_new(), ephemeral=private)
+            await (first() if card.files else _first(first))  # files cannot be read twice
             state.private = private
             return None
         if state.thinking and private == state.private:
@@ -144,6 +151,21 @@ async def answer(interaction: Question, shown: Shown, *, private: bool | None = 
         return await interaction.followup.send(**card.as_new(), ephemeral=private, wait=True)
 
 
+async def _first(send: Callable[[], Awaitable[object]]) -> None:
+    """Send a first answer; once more where Discord closed the connection just as it was used.
+
+    Discord takes one first answer only, so the second one does no harm where the first had arrived after all.
+    """
+    try:
+        await send()
+    except aiohttp.ServerDisconnectedError:
+        try:
+            await send()
+        except discord.HTTPException as error:
+            if error.code != ANSWERED:
+                raise
+
+
 async def show(interaction: Question, shown: Shown) -> None:
     """Change the message whose button was pressed, or whose form was filled in."""
     card = as_card(shown)
@@ -152,4 +174,5 @@ async def show(interaction: Question, shown: Shown) -> None:
         if interaction.response.is_done():
             await interaction.edit_original_response(**card.as_edit())
         else:
-            await interaction.response.edit_message(**card.as_edit())
+            edit = functools.partial(interaction.response.edit_message, **card.as_edit())
+            await (edit() if card.files else _first(edit))
