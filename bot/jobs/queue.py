@@ -56,6 +56,7 @@ class _Work:
     task: asyncio.Task[None] | None = None
     cancelled_by: str | None = None
     lost: bool = False
+    finishing: bool = False
     ended: Callable[[], Any] | None = None
     job: Job | None = None
 
@@ -156,6 +157,8 @@ class JobQueue:
             loop.cancel()
         await asyncio.gather(*self._loops, return_exceptions=True)
         self._loops = []
+        while any(work.finishing for work in self._work.values()):  # noqa: ASYNC110 - one write of another task
+            await asyncio.sleep(0.01)
         for work in [work for work in self._work.values() if work.task is None]:
             await self._finish(work)
 
@@ -364,13 +367,18 @@ class JobQueue:
         job_id = work.running.job.id
         self._dirty.discard(job_id)
         work.task = None
+        if work.finishing:
+            return  # it is being written down just now
         if work.ended is not None:
+            work.finishing = True
             try:
                 if not await work.ended():
                     log.warning("job was given up by another process meanwhile", job=job_id)
             except _OUR_DATABASE as error:
                 self._say_unwell(error)
                 return
+            finally:
+                work.finishing = False
         self._work.pop(job_id, None)
         await self._tell()
 

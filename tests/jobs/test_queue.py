@@ -525,6 +525,26 @@ async def _running(database: Database, count: int) -> bool:
     return [row.state for row in await rows(database)].count("running") == count
 
 
+async def test_a_stop_waits_for_an_end_that_is_being_written_down(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with opened_queue(database, echo=echo) as queue:
+        end, writing = queue.book.end, asyncio.Event()
+
+        async def slow(job_id: str, state: JobState, **values: Any) -> bool:
+            writing.set()
+            await asyncio.sleep(0.2)
+            return bool(await end(job_id, state, **values))
+
+        monkeypatch.setattr(queue.book, "end", slow)
+        with structlog.testing.capture_logs() as logs:
+            await queue.submit("echo", {}, "a")
+            await writing.wait()
+            await queue.stop(grace=0)
+    assert [row.state for row in await rows(database)] == ["done"]
+    assert logs == []  # and it is written once
+
+
 async def test_what_was_left_off_at_a_stop_goes_on_and_that_counts_as_no_death(database: Database) -> None:
     async def polite(job: Running) -> None:
         while True:
