@@ -94,6 +94,11 @@ async def test_settings_that_are_wrong_are_said_without_the_address(desk: Desk) 
         done = await desk.type("alerts", "test")
         assert (done.code, words in done.err) == (code, True), done.err
         assert CANARY not in done.out + done.err
+    path.write_text(good)
+    checked = await desk.type("check-config")
+    assert checked.code == ExitCode.CONFIG
+    assert "has to begin with https://" in checked.out
+    assert CANARY not in checked.out + checked.err
 
 
 async def test_muting(desk: Desk) -> None:
