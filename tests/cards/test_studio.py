@@ -217,6 +217,13 @@ async def test_a_mistake_in_drawing_is_told_and_the_process_stays(studio: MakeSt
         await one.draw(Untrue(), OPTIONS)
 
 
+async def test_what_a_library_prints_is_no_answer(studio: MakeStudio) -> None:
+    one = studio()
+    with pytest.raises(CardError, match="could not be drawn"):
+        await one.draw(Poison("print('x' * 100, flush=True)"), OPTIONS)
+    assert (await one.draw(card("after"), OPTIONS)).width == 1280
+
+
 async def test_closing_ends_everything(studio: MakeStudio) -> None:
     one = studio(processes=2)
     await asyncio.gather(one.draw(card("a"), OPTIONS), one.draw(card("b"), OPTIONS))
