@@ -64,7 +64,7 @@ def test_lines_stay_within_their_limit(text: str, limit: int) -> None:
         ("\u202egnp.exe", "gnp.exe"),
         ("^1", "?"),
         ("Ünïcødé 名前", "Ünïcødé 名前"),
-        ("Z" + "\u0301" * 40, unicodedata.normalize("NFC", "Z\u0301") + "\u0301"),
+        ("q" + "\u0301" * 40, "q\u0301\u0301"),
     ],
 )
 def test_names_as_people_write_them(raw: str, expected: str) -> None:
@@ -72,12 +72,18 @@ def test_names_as_people_write_them(raw: str, expected: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "raw",
-    ["@everyone", "<@123456789012345678>", "<#1>", "</ping:1>", "https://evil.example", "[a](https://b.c)", ":x:"],
+    ("raw", "escaped"),
+    [
+        ("@everyone", "\\@everyone"),
+        ("<@1234>", "\\<\\@1234\\>"),
+        ("</ping:1>", "\\</ping\\:1\\>"),
+        ("https://evil.example", "https\\://evil.example"),
+        ("[a](b)", "\\[a\\]\\(b\\)"),
+        ("1. a", "1\\. a"),
+    ],
 )
-def test_mentions_links_and_emoji_are_only_letters(raw: str) -> None:
-    assert shown(escape(raw)) == raw
-    assert raw not in escape(raw)
+def test_mentions_links_and_lists_are_only_letters(raw: str, escaped: str) -> None:
+    assert escape(raw) == escaped
 
 
 def test_shortening_says_so() -> None:
