@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from bot.cli import alerts, answers, demo, health, jobs, mirror, reconcile, run, setup
+from bot.cli import alerts, answers, demo, health, jobs, mirror, reconcile, run, setup, web
 
 app = typer.Typer(
     name="python -m bot",
@@ -20,6 +20,7 @@ alerts.register(app)
 mirror.register(app)
 reconcile.register(app)
 jobs.register(app)
+web.register(app)
 setup.register(app)
 demo.register(app)
 

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import socket
+import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING
@@ -142,3 +143,23 @@ async def login_link(app: App, address: str, made_by: str) -> str:
     """Return a link that logs one admin in, once, within ten minutes."""
     token = await Logins(app.database, app.importer.clock).make_link(made_by)
     return f"{address}/login/link?token={token}"
+
+
+@asynccontextmanager
+async def served(app: App) -> AsyncIterator[str | None]:
+    """Serve as `serve_web` does, and say where; yield None where it cannot be done: rounds are fetched all the same.
+
+    Who watches the start in a terminal, and has no other way in, gets a link that logs them in once.
+    """
+    async with contextlib.AsyncExitStack() as stack:
+        address: str | None = None
+        try:
+            address = await stack.enter_async_context(serve_web(app))
+        except WebError as error:
+            log.error("no web pages", reason=str(error))
+        if address is not None:
+            way_in = {"log_in": "python -m bot web login-link"}
+            if sys.stderr.isatty() and not web_settings(app.settings).discord_login:
+                way_in = {"log_in": await login_link(app, address, "run")}
+            log.info("web pages", at=address, **way_in)
+        yield address
