@@ -47,7 +47,7 @@ Users do what the client lets them do; anything else is `CannotDoThat`, an Asser
     reply = await modal.submit({"Your name": "Al"})          # by label or custom_id
     reply.text, reply.content, reply.embeds, reply.components, reply.files, reply.ephemeral, reply.edits
     reply.buttons, reply.selects, reply.deleted, reply.followups, await reply.followup(0), reply.visible_to(bob)
-    await alice.say("hello")
+    await alice.say("hello"); alice.remember_commands()      # a client that shows what the bot has changed since
 
 A click or a select that changes its message returns that message; one that is only noted (defer) returns it unchanged,
 so wait with `until`. A `Reply` always shows what its message shows now.
@@ -63,8 +63,8 @@ privileged intents on.
 Silence is failure. The `world` fixture ends with `world.verify()`, which raises Violation over everything that was not
 declared: an interaction without an answer in 3 s (`world.expects_fault("unanswered")`), "thinking…" that never ends
 (`"thinking"`), an answer of 4xx or 5xx (`world.expects(403, 50013)`), a route the stand-in does not know
-(`"unknown route"`), the gateway closing the connection (`"close 4014"`), and a ping (`world.expects_ping(alice)`).
-What was declared and did not happen fails as well.
+(`"unknown route"`) or knows to be old (`"deprecated"`), the gateway closing the connection (`"close 4014"`), and a ping
+(`world.expects_ping(alice)`). What was declared and did not happen fails as well.
 """
 
 from tests.standins.discord.actors import Actor, Choice

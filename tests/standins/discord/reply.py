@@ -100,8 +100,8 @@ class Reply:
 
     @property
     def embeds(self) -> list[Json]:
-        """The message's embeds, as Discord's answers hold them."""
-        return self.message.embeds
+        """The embeds that are shown, as Discord's answers hold them."""
+        return [] if MessageFlag.SUPPRESS_EMBEDS in self.message.flags else self.message.embeds
 
     @property
     def components(self) -> list[Json]:

@@ -117,9 +117,17 @@ class Rest:
     def __init__(self, worlds: dict[str, World], schema: Schema | None) -> None:
         from tests.standins.discord import routes_commands, routes_guilds, routes_interactions, routes_messages
 
-        self._known = (routes_commands, routes_guilds, routes_interactions, routes_messages)
+        # Naming the modules is what registers their routes.
+        assert all((routes_commands, routes_guilds, routes_interactions, routes_messages))
+        # What is spelled out goes before what is a place for anything: `/messages/pins` is no message's id.
+        self._routes = sorted(_ROUTES, key=lambda known: known.template.count("{"))
         self._worlds = worlds
         self._schema = schema
+
+    @property
+    def routes(self) -> list[tuple[str, str]]:
+        """Method and template of every route that is known."""
+        return [(known.method, known.template) for known in self._routes]
 
     async def handle(self, http: web.Request) -> web.StreamResponse:
         """Answer one request."""
@@ -175,8 +183,7 @@ class Rest:
         return _respond(answer.status, answer.payload, headers)
 
     def _match(self, method: str, path: str) -> tuple[_Route | None, dict[str, str]]:
-        # What is spelled out goes before what is a place for anything: `/messages/pins` is no message's id.
-        for candidate in sorted(_ROUTES, key=lambda known: known.template.count("{")):
+        for candidate in self._routes:
             matched = candidate.pattern.match(path)
             if matched and candidate.method == method:
                 return candidate, matched.groupdict()

@@ -121,11 +121,20 @@ def pins(request: Request) -> Json:
     return {"items": items, "has_more": False}
 
 
+OLD_PIN = "/channels/{channel_id}/pins/{message_id}"
+
+
+def _note_deprecated(request: Request) -> None:
+    if request.template == OLD_PIN:
+        request.world.fault("deprecated", f"{request.method} {request.template} has moved to {MESSAGES}/pins")
+
+
 @route("PUT", MESSAGES + "/pins/{message_id}")
-@route("PUT", "/channels/{channel_id}/pins/{message_id}")
+@route("PUT", OLD_PIN)
 def pin(request: Request) -> None:
     channel = visible_channel(request)
     message = _message(request, channel)
+    _note_deprecated(request)
     _require(request, channel, Permission.PIN_MESSAGES)
     if message.id not in channel.pins:
         channel.pins.append(message.id)
@@ -133,10 +142,11 @@ def pin(request: Request) -> None:
 
 
 @route("DELETE", MESSAGES + "/pins/{message_id}")
-@route("DELETE", "/channels/{channel_id}/pins/{message_id}")
+@route("DELETE", OLD_PIN)
 def unpin(request: Request) -> None:
     channel = visible_channel(request)
     message = _message(request, channel)
+    _note_deprecated(request)
     _require(request, channel, Permission.PIN_MESSAGES)
     if message.id in channel.pins:
         channel.pins.remove(message.id)

@@ -46,6 +46,10 @@ class Schema:
         self._paths = {re.sub(r"\{\w+\}", "{}", path): path for path in self.document["paths"]}
         self._validator = cache(self._compile)
 
+    def knows(self, method: str, template: str) -> bool:
+        """Say whether there is such a route."""
+        return bool(self._operation(method, template))
+
     def judge_request(self, method: str, template: str, body: Any) -> str | None:
         """Return what is wrong with a request's body, None if nothing is or if the file does not speak of it."""
         operation = self._operation(method, template)

@@ -325,6 +325,8 @@ async def test_what_a_reply_shows_is_what_it_was_given(world: World, raw: Raw) -
     (shown,) = message.buttons
     assert (shown.label, shown.emoji, shown.style, shown.disabled) == ("Go", "🎯", 4, False)
     assert message.embeds[0]["fields"][0]["inline"] is False
+    await raw("PATCH", f"/channels/{world.channel.id}/messages/{message.id}", {"flags": 1 << 2})
+    assert (message.text, message.embeds) == ("content", [])
 
 
 async def test_waiting_ends(world: World, raw: Raw) -> None:

@@ -300,3 +300,17 @@ async def test_commands_of_others_and_of_strange_guilds_are_refused(raw: Raw, wo
     path = f"/applications/{world.application_id}/guilds/{world.guild.id}/commands"
     made = (await raw("POST", path, command())).body
     await raw.refused(raw("PUT", f"{path}/{made['id']}/permissions", {"permissions": []}), code=20001, status=403)
+
+
+async def test_what_a_guild_decided_can_be_read(raw: Raw, world: World) -> None:
+    path = f"/applications/{world.application_id}/guilds/{world.guild.id}/commands"
+    made = (await raw("POST", path, command())).body
+    await raw.refused(raw("GET", f"{path}/{made['id']}/permissions"), code=10066, status=404)
+    trusted = world.add_role("trusted")
+    world.override_command("stats", {trusted: True, world.owner: False})
+    decided = (await raw("GET", f"{path}/{made['id']}/permissions")).body
+    assert decided["permissions"] == [
+        {"id": str(trusted.id), "type": 1, "permission": True},
+        {"id": str(world.owner.id), "type": 2, "permission": False},
+    ]
+    assert (await raw("GET", f"{path}/permissions")).body == [decided]

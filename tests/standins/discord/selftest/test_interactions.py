@@ -115,7 +115,7 @@ async def test_after_three_seconds_it_is_too_late(world: World, raw: Raw, ask: A
     assert isinstance(error, DidNotRespond)
     await raw.refused(raw.call_back(first.data, MESSAGE, {"content": "late"}), code=10062, status=404)
     assert world.messages() == []
-    with pytest.raises(Violation, match="unanswered: command 'go' of alice"):
+    with pytest.raises(Violation, match="unanswered: command 'go' of alice was not answered within 3 s"):
         world.verify()
     world.expects_fault("unanswered")
 

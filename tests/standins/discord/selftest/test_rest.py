@@ -243,6 +243,14 @@ async def test_pins_reactions_and_typing(raw: Raw, world: World) -> None:
     await raw.refused(raw("DELETE", reaction), code=10014, status=404)
 
 
+async def test_the_old_way_to_pins_is_told_of(raw: Raw, world: World) -> None:
+    world.overwrite(world.channel, world.bot, Overwrite(allow=Permission.PIN_MESSAGES))
+    sent = (await raw.say(content="c")).body
+    world.expects_fault("deprecated", 2)
+    for method in ("PUT", "DELETE"):
+        assert (await raw(method, f"/channels/{world.channel.id}/pins/{sent['id']}")).status == 204
+
+
 async def test_files_come_back_from_the_cdn(raw: Raw, world: World, session: aiohttp.ClientSession) -> None:
     body = {"attachments": [{"id": "0", "filename": "a.png", "description": "A graph."}]}
     sent = await raw("POST", f"/channels/{world.channel.id}/messages", body, files={"a.png": b"\x89PNG"})
