@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from bot.cards import facts
+from bot.cards.numbers import number as shown_number
 from bot.cards.words import Words
 from bot.cogs.text import escape, when
 from bot.locales import Texts
@@ -43,6 +44,10 @@ class Language:
     def metric(self, metric: Metric, value: float | None) -> str:
         """Return a metric's value with its unit."""
         return facts.metric_value(metric, value, self.words)
+
+    def percent(self, value: float | None, decimals: int = 0) -> str:
+        """Return a percentage (0 to 100) as pictures show it."""
+        return self.t.number(None) if value is None else shown_number(value, self.words, decimals) + self.words.percent
 
     def title(self, metric: Metric) -> str:
         """Return a metric's name."""

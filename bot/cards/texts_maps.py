@@ -55,7 +55,7 @@ def _attacks(found: Attacks, say: Language) -> str:
         "games.attacks",
         won=found.completed,
         of=found.decided,
-        percent=say.t.percent(found.win_percent),
+        percent=say.percent(found.win_percent),
         held=found.held,
         gave_up=found.gave_up,
         mean=clock(found.mean_seconds),
@@ -70,7 +70,7 @@ def weapons_told(answer: WeaponTable, say: Language) -> Told:
         return Told(title, (), (say.scope(answer.scope), why_told(answer.why_empty, say)))
     lines = [
         f"**{escape(line.sums.weapon.display)}** {t('games.kills', count=line.sums.kills)}"
-        + (f" · {t.percent(line.sums.accuracy, 1)}" if line.sums.accuracy is not None else "")
+        + (f" · {say.percent(line.sums.accuracy, 1)}" if line.sums.accuracy is not None else "")
         for line in answer.weapons
         if line.sums.kills
     ]
@@ -88,8 +88,8 @@ def weapon_told(answer: WeaponAnswer, say: Language) -> Told:
     lines = weapon_lines(answer, say)
     totals = f"{t('games.kills', count=answer.totals.kills)}"
     if answer.totals.accuracy is not None:
-        heads = t.percent(answer.totals.headshot_percent, 1)
-        totals = t("games.weapon_all", kills=totals, accuracy=t.percent(answer.totals.accuracy, 1), headshots=heads)
+        heads = say.percent(answer.totals.headshot_percent, 1)
+        totals = t("games.weapon_all", kills=totals, accuracy=say.percent(answer.totals.accuracy, 1), headshots=heads)
     what = "games.hits" if answer.order is WeaponOrder.HEADSHOT_PERCENT else "games.shots"
     least = ""
     if answer.min_sample:
@@ -105,7 +105,7 @@ def weapon_lines(answer: WeaponAnswer, say: Language) -> list[str]:
     counts = answer.order in (WeaponOrder.KILLS, WeaponOrder.HEADSHOTS)
     return [
         f"{entry.rank}. **{escape(entry.player.name)}** "
-        + (t.number(entry.value) if counts else t.percent(entry.value, 1))
+        + (t.number(entry.value) if counts else say.percent(entry.value, 1))
         + f" · {t('games.kills', count=entry.sums.kills)}, {t('games.shots', count=entry.sums.shots)}"
         for entry in answer.entries
     ]

@@ -46,7 +46,7 @@ def player_told(answer: PlayerAnswer, form: PlayerForm, company: PartnersAnswer,
     ]
     weapons = [
         f"{escape(item.display)}: {t('games.kills', count=item.kills)}"
-        + (f", {t.percent(item.accuracy, 1)}" if item.accuracy is not None else "")
+        + (f", {say.percent(item.accuracy, 1)}" if item.accuracy is not None else "")
         for item in answer.weapons[:5]
         if item.kills
     ]
@@ -76,7 +76,7 @@ def form_told(form: PlayerForm, say: Language) -> str:
 def record_told(record: MapRecord, say: Language) -> str:
     """Return maps won, lost and drawn."""
     shown = say.t("games.record", won=record.won, lost=record.lost, drawn=record.drawn)
-    return shown if record.win_percent is None else f"{shown} ({say.t.percent(record.win_percent)})"
+    return shown if record.win_percent is None else f"{shown} ({say.percent(record.win_percent)})"
 
 
 def company_told(answer: PartnersAnswer, say: Language, most: int = 10) -> list[str]:
@@ -178,9 +178,6 @@ def records_told(found: Sequence[Records], grain: Grain, say: Language) -> Told:
             lines += [f"{mark.rank}. {_mark(item, mark, say)}" for mark in item.marks]
         elif item.marks:
             lines.append(f"{say.title(item.metric)}: {_mark(item, item.marks[0], say)}")
-    if not lines:
-        why = next(item.why_empty for item in found if item.why_empty is not None)
-        return Told(title, (), (say.scope(first.scope), why_told(why, say)))
     if len(found) == 1:
         title = f"{say.title(first.metric)} · {title}"
     notes = [
@@ -191,7 +188,9 @@ def records_told(found: Sequence[Records], grain: Grain, say: Language) -> Told:
     if minimum is not None:
         least = t("games.record_least", minutes=minimum.seconds // 60, shots=minimum.shots, kills=minimum.kills)
         notes.insert(0, f"-# {least}")
-    blocks = (say.scope(first.scope), listed(lines, t, 25), "\n".join(notes[:6]))
+    if not lines:
+        lines = [why_told(next(item.why_empty for item in found if item.why_empty is not None), say)]
+    blocks = tuple(block for block in (say.scope(first.scope), listed(lines, t, 25), "\n".join(notes[:6])) if block)
     return Told(title, blocks, blocks)
 
 

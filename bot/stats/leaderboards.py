@@ -183,6 +183,7 @@ class WhyEmpty(StrEnum):
     NO_SUCH_MAP = "this map was never played"
     NONE_IN_SCOPE = "no counted rounds in this selection"
     BELOW_MINIMUM = "nobody reaches the minimum"
+    DOUBTFUL = "the numbers of every counted round in this selection are doubtful"
     NOT_USED = "nobody used it in this selection"
     NOT_RECORDED = "the files of these rounds do not tell it"
 

@@ -224,9 +224,10 @@ async def _why_empty(connection: AsyncConnection, scope: Scope) -> WhyEmpty:
         .select_from(rounds)
         .where(rounds.c.excluded.is_(None), *scope_conditions(rounds, scope_shape(scope)))
     )
-    if (await connection.execute(counted, asked)).scalar_one():
-        return WhyEmpty.BELOW_MINIMUM
-    return await why_no_rounds(connection, scope)
+    if not (await connection.execute(counted, asked)).scalar_one():
+        return await why_no_rounds(connection, scope)
+    believed = counted.where(~_doubtful())
+    return WhyEmpty.BELOW_MINIMUM if (await connection.execute(believed, asked)).scalar_one() else WhyEmpty.DOUBTFUL
 
 
 # ---------------------------------------------------------------------- statements, each built once

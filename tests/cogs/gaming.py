@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 from bot.client import StatsBot
 from bot.ingest.importer import Incoming
 from bot.stats import rollups
 from tests.standins.discord import World
+from tests.standins.discord.actors import Actor, Reply
 from tests.standins.discord.model import Guild
 from tests.stats.games import Person, at, import_all, people, play_match
 
@@ -53,4 +55,32 @@ def crowd(count: int) -> list[Incoming]:
     return play_match(at("2025-04-01T20:00"), "radar", axis, allies)
 
 
-__all__ = ["ANNA", "BERTA", "CLEO", "DORA", "an_evening", "crowd", "evening", "people", "played", "shows"]
+__all__ = [
+    "ANNA",
+    "BERTA",
+    "CLEO",
+    "DORA",
+    "an_evening",
+    "crowd",
+    "evening",
+    "people",
+    "played",
+    "private",
+    "refused",
+    "shows",
+]
+
+
+async def private(pressed: Reply) -> Reply:
+    """Return what only the person who pressed a button sees: the answer, or what follows when it took a while."""
+    return pressed if pressed.ephemeral else await pressed.followup()
+
+
+async def refused(actor: Actor, line: str, **options: Any) -> str:
+    """Use a command that cannot be answered; return what only the person who asked is told."""
+    reply = await actor.slash(line, **options)
+    if not reply.has_message or reply.deleted:
+        reply = await reply.followup()
+    assert reply.ephemeral, reply.text
+    assert reply.text.startswith(("### That did not work", "### Das hat nicht geklappt")), reply.text
+    return reply.text
