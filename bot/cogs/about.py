@@ -16,8 +16,9 @@ from bot.cogs.face import Cog, Face, Question
 from bot.cogs.invite import invite_link
 from bot.cogs.paging import Paginator, of_pages, paged
 from bot.cogs.panel import Tone, panel
-from bot.cogs.text import when
+from bot.cogs.text import escape, when
 from bot.db.engine import DatabaseError
+from bot.db.schema import source_conditions
 from bot.locales import Texts
 
 
@@ -42,7 +43,7 @@ class About(Cog):
         rows = [
             t("ping.discord", ms=t.number(discord_ms)),
             t("ping.database_down") if database is None else t("ping.database", ms=database),
-            self._sources(t),
+            "\n".join(await self._sources(interaction, t)),
             t("ping.up", since=when(self.bot.started_at, "R"), version=program_version()),
         ]
         well = database is not None
@@ -58,10 +59,18 @@ class About(Cog):
             return None
         return max(round((time.perf_counter() - began) * 1000), 1)
 
-    def _sources(self, t: Texts) -> str:
-        """Return the state of the game servers in one line, without their names: everybody may read it."""
-        count = len(self.bot.app.pollers)
-        return t("ping.sources", count=count)
+    async def _sources(self, interaction: Question, t: Texts) -> list[str]:
+        """Return how each game server that is seen here answers, a line each; nobody's host or path."""
+        if interaction.guild_id is None:
+            return []
+        try:
+            settings = await self.bot.guild_book.get(interaction.guild_id)
+            async with self.bot.database.read() as connection:
+                rows = (await connection.execute(select(source_conditions))).all()
+        except (DatabaseError, SQLAlchemyError):
+            return []
+        known = {row.server_id: row for row in rows}
+        return [_source(server.name, known.get(server.id), t) for server in settings.shown]
 
     @app_commands.command()
     @needs(Level.MEMBER, private=True, dm=True)
@@ -89,6 +98,16 @@ class About(Cog):
         language = self.bot.catalogue.languages[t.language]
         found = language.commands.get(command.qualified_name, {}).get("description")
         return found if isinstance(found, str) else command.description
+
+
+def _source(name: str, row: Any, t: Texts) -> str:
+    """Return a game server's line; without a host or a reason: everybody may read it."""
+    shown = escape(name)
+    if row is None or (row.last_ok_at is None and not row.failures):
+        return t("ping.source_unknown", server=shown)
+    if row.failures:
+        return t("ping.source_down", server=shown, since=when(row.failing_since or row.last_error_at or 0, "R"))
+    return t("ping.source", server=shown, when=when(row.last_ok_at, "R"))
 
 
 def usable(bot: Face, level: Level, *, dm: bool) -> list[app_commands.Command[Any, ..., Any]]:
