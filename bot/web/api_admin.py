@@ -10,7 +10,7 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 from pydantic import BaseModel
 from starlette.responses import Response
 
-from bot.actions import (
+from bot.jobs.arguments import (
     DrillArguments,
     InspectArguments,
     OfDestination,
