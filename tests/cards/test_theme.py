@@ -75,7 +75,7 @@ def test_each_language_fills_in_the_same() -> None:
 
 
 def test_german_has_a_word_for_everything() -> None:
-    assert set(DE.metrics) == set(METRICS)
+    assert set(DE.metrics) == set(DE.formulas) == set(METRICS)
     assert set(DE.why_empty) == {why.name for why in WhyEmpty}
     assert set(DE.reasons) == set(EN.reasons) == {why.name for why in WhyResult}
     assert {why.name: why.value for why in WhyResult} == EN.reasons
