@@ -28,7 +28,6 @@ class Words:
 
     maps_count: Forms = ("map", "maps")
     rounds_count: Forms = ("round", "rounds")
-    sessions_count: Forms = ("session", "sessions")
     players_count: Forms = ("player", "players")
     shots_count: Forms = ("shot", "shots")
     kills_count: Forms = ("kill", "kills")
@@ -40,15 +39,12 @@ class Words:
     undecided: str = "undecided"
     no_result: str = "No result: no map was decided"
     no_teams: str = "No teams: no round counts"
-    more: str = "{count} more"
     and_more: str = "and {count} more"
     none: str = "none"
 
     maps: str = "Maps"
     players: str = "Players"
     players_by_value: str = "Players, most valuable first"
-    team_column: str = "Team"
-    map_column: str = "Map"
     first_attack: str = "1st attack"
     second_attack: str = "2nd attack"
     player_column: str = "Player"
@@ -91,7 +87,6 @@ class Words:
     winners: str = "{group}, winners"
     nobody: str = "No players"
     of_limit: str = "{time} of {limit}"
-    together: str = "Both rounds together"
     reasons: Mapping[str, str] = field(
         default_factory=lambda: {
             "SECOND_HELD": "the first attack succeeded, the second was held",
@@ -106,13 +101,9 @@ class Words:
     )
 
     form: str = "Form by session"
-    form_note: str = "Number below: rounds of that session"
     average: str = "all {value}"
-    ranks: str = "Ranks"
     rank_of: str = "#{rank} of {of}"
     rank_from: str = "from {rounds}"
-    favourite_weapons: str = "Weapons by kills"
-    favourite_maps: str = "Maps by rounds"
     maps_won: str = "{won} maps won, {lost} lost, {drawn} drawn"
     seen: str = "seen {first} to {last}"
     no_rounds: str = "No counted rounds in this selection"
@@ -121,7 +112,6 @@ class Words:
     comparison: str = "Comparison"
     percentile: str = "(n) = better than n % of the others; compared: {players} with at least {rounds}"
 
-    rank_column: str = "#"
     minimum: str = "min. {parts}: {qualified} of {seen} players"
     empty: str = "No places"
 
@@ -163,7 +153,6 @@ DE = Words(
     weekdays=("Mo", "Di", "Mi", "Do", "Fr", "Sa", "So"),
     maps_count=("Map", "Maps"),
     rounds_count=("Runde", "Runden"),
-    sessions_count=("Abend", "Abende"),
     players_count=("Spieler", "Spieler"),
     shots_count=("Schuss", "Schüsse"),
     kills_count=("Kill", "Kills"),
@@ -174,14 +163,11 @@ DE = Words(
     undecided="offen",
     no_result="Kein Ergebnis: keine Map wurde entschieden",
     no_teams="Keine Teams: keine Runde zählt",
-    more="{count} weitere",
     and_more="und {count} weitere",
     none="keine",
     maps="Maps",
     players="Spieler",
     players_by_value="Spieler, die wertvollsten zuerst",
-    team_column="Team",
-    map_column="Map",
     first_attack="1. Angriff",
     second_attack="2. Angriff",
     player_column="Spieler",
@@ -218,7 +204,6 @@ DE = Words(
     winners="{group}, Sieger",
     nobody="Keine Spieler",
     of_limit="{time} von {limit}",
-    together="Beide Runden zusammen",
     reasons={
         "SECOND_HELD": "der erste Angriff gelang, der zweite wurde gehalten",
         "SECOND_FASTER": "beide Angriffe gelangen, der zweite in der Zeit des ersten",
@@ -230,13 +215,9 @@ DE = Words(
         "WINNER_UNKNOWN": "eine Datei sagt nicht, wer ihre Runde gewann",
     },
     form="Form je Abend",
-    form_note="Zahl darunter: Runden des Abends",
     average="gesamt {value}",
-    ranks="Plätze",
     rank_of="{rank}. von {of}",
     rank_from="ab {rounds}",
-    favourite_weapons="Waffen nach Kills",
-    favourite_maps="Maps nach Runden",
     maps_won="{won} Maps gewonnen, {lost} verloren, {drawn} unentschieden",
     seen="gesehen {first} bis {last}",
     no_rounds="Keine gezählten Runden in dieser Auswahl",
