@@ -239,7 +239,7 @@ async def test_discord_that_does_not_answer_is_tried_again(
     presence = Presence(world.token, make)
     with structlog.testing.capture_logs() as logs:
         presence.start()
-        await world.ready()
+        await until(lambda: presence.bot is not None and presence.bot.is_ready())
     assert any(entry.get("goes_on") == "everything but Discord" for entry in logs)
     assert presence.trouble is None
     await presence.stop()
