@@ -24,6 +24,7 @@ from bot.config import ConfigError, Settings, explain
 from bot.db.engine import Database
 from bot.db.schema import servers
 from bot.db.snapshot import take_snapshot
+from bot.events import Events
 from bot.health import audit
 from bot.health.replay import retry_failed
 from bot.health.restore import restore_missing
@@ -102,6 +103,7 @@ class Parts:
     mirrors: Mirrors
     clock: Callable[[], float] = time.time
     schedule: ScheduleSettings = field(default_factory=ScheduleSettings)
+    events: Events = field(default_factory=Events)
 
 
 class Actions:
@@ -267,6 +269,7 @@ class Actions:
             if poller.lease is not None and (holder := await poller.lease.hold()) is not None:
                 raise LeaseLostError(f"{holder.holder} polls {poller.server.name} just now")
             report = await poller.poll(full=True, progress=steps.of(poller.server.name))
+            self.parts.events.tell_polled(report)
             return {
                 "listed": report.listed,
                 "fetched": report.fetched,
@@ -358,6 +361,7 @@ class Actions:
 
         async def one(copier: Copier) -> dict[str, Any]:
             report = await copier.cycle(asked=True, progress=steps.of(copier.name))
+            self.parts.events.tell_copied(report)
             if job.ending and (report.pending or report.ended is Ended.PAUSED):
                 unfinished.append(copier.name)
                 return {}

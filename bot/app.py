@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import cached_property
 
 import structlog
 
@@ -12,6 +15,10 @@ from bot.actions import EXPECTED, Actions, Parts
 from bot.config import Settings
 from bot.db import migrate
 from bot.db.engine import Database
+from bot.events import Events
+from bot.health.alerts import AlertWatch, build_watch
+from bot.health.metrics import Counters
+from bot.health.sources import SourceNotes
 from bot.ingest.access import game_server
 from bot.ingest.archive import Archive
 from bot.ingest.importer import Importer
@@ -56,8 +63,23 @@ class App:
         scrubber = Scrubber(settings.secrets())
         self.jobs = JobQueue(database, importer.clock, expected=EXPECTED, scrub=scrubber.scrub)
         schedule = settings.table("schedule", ScheduleSettings)
-        parts = Parts(settings, database, importer, self.pollers, self.mirrors, importer.clock, schedule)
+        self.events = Events()
+        self.notes = SourceNotes(database, importer.clock)
+        self.counters = Counters()
+        self.events.polled += [self.notes.polled, self.counters.polled]
+        self.events.poll_failed.append(self.notes.failed)
+        self.events.copied.append(self.counters.mirrored)
+        parts = Parts(settings, database, importer, self.pollers, self.mirrors, importer.clock, schedule, self.events)
         self.actions = Actions(parts, self.jobs)
+
+    @cached_property
+    def watch(self) -> AlertWatch:
+        """Who tells people when something is wrong. Others than the settings name may be added before `working`.
+
+        Raises:
+            ConfigError: the TOML file says something of alerts that is not right, or an address is not set.
+        """
+        return build_watch(self.settings, self.database, notes=self.notes, clock=self.importer.clock)
 
     async def bring_in_archives(self) -> None:
         """Bring `local_stats/` of every game server into the ledger; what lies there and was never imported is."""
@@ -74,14 +96,23 @@ class App:
 
     @asynccontextmanager
     async def working(self) -> AsyncIterator[None]:
-        """Copy, do jobs, poll and keep the timetable for as long as the block lasts; then end them in reverse order.
+        """Watch, copy, do jobs, poll and keep the timetable while the block lasts; then end them in reverse order.
 
         What runs is asked to end first. Jobs that can go on later do with the next start.
+
+        Raises:
+            ConfigError: see `watch`.
         """
-        copying = MirrorSchedule(self.mirrors.copiers.values(), self.settings.mirror_interval)
-        polling = PollSchedule(list(self.pollers.values()), self.settings.ssh_check_interval, copying.wake)
+        watch = self.watch
+        copying = MirrorSchedule(self.mirrors.copiers.values(), self.settings.mirror_interval, self.events)
+        polling = PollSchedule(list(self.pollers.values()), self.settings.ssh_check_interval, self.events)
         timetable = self.actions.timetable()
+        self.events.brought.append(copying.wake)
+        for news in (self.events.polled, self.events.poll_failed, self.events.copied):
+            news.append(watch.wake)
         async with AsyncExitStack() as stack:
+            stack.push_async_callback(watch.close)
+            stack.push_async_callback(_end, asyncio.create_task(watch.serve()))
             copying.start()
             stack.push_async_callback(copying.stop)
             stack.push_async_callback(self.jobs.stop)
@@ -91,6 +122,12 @@ class App:
             stack.callback(timetable.stop)
             await timetable.start()
             yield
+
+
+async def _end(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
 
 
 def counting_rules(settings: Settings) -> CountingRules:

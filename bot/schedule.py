@@ -18,6 +18,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from bot.cron import last_due, trigger_of
 from bot.db.engine import DatabaseError
+from bot.events import Events
 from bot.ingest.archive import ArchiveError
 from bot.ingest.game_server import GameServerError
 from bot.ingest.lease import LeaseLostError
@@ -32,8 +33,6 @@ log = structlog.get_logger()
 LONGEST_BACK_OFF = 15 * 60
 """Seconds. A server that is down for a day is still seen a quarter of an hour after it is back."""
 
-Listener = Callable[[PollReport], None]
-
 
 class PollSchedule:
     """Polls each game server on its own timer, so that one that hangs holds nobody back.
@@ -44,13 +43,13 @@ class PollSchedule:
     Args:
         pollers: started ones.
         interval: seconds between two polls of a server.
-        listener: told of every poll that did something.
+        events: told of every poll.
     """
 
-    def __init__(self, pollers: list[Poller], interval: float, listener: Listener | None = None) -> None:
+    def __init__(self, pollers: list[Poller], interval: float, events: Events | None = None) -> None:
         self.pollers = pollers
         self.interval = interval
-        self.listener = listener
+        self.events = events if events is not None else Events()
         self._scheduler = AsyncIOScheduler(timezone="UTC")
         self._failures: dict[str, int] = {}
         self._last_error: dict[str, str] = {}
@@ -102,6 +101,7 @@ class PollSchedule:
             if not expected and self._last_error.get(name) != message:
                 log.exception("poll failed", server=name)
             self._say(name, message, next_try_in=round(wait))
+            self.events.tell_poll_failed(name, error)
             return
         if self._failures.pop(name, 0) or name in self._last_error:
             log.info("game server is back", server=name)
@@ -121,8 +121,7 @@ class PollSchedule:
         if report.outcomes:
             counts = {result.value: count for result, count in sorted(report.outcomes.items())}
             log.info("poll", server=report.server, fetched=report.fetched, seconds=round(report.seconds, 2), **counts)
-        if self.listener is not None and (report.outcomes or report.problems):
-            self.listener(report)
+        self.events.tell_polled(report)
 
 
 def _explained(error: Exception) -> tuple[str, bool]:
@@ -144,11 +143,13 @@ class MirrorSchedule:
     Args:
         copiers: one for each destination.
         interval: seconds between two listings of a destination.
+        events: told of every comparison and of every emptying of a queue.
     """
 
-    def __init__(self, copiers: Iterable[Copier], interval: float) -> None:
+    def __init__(self, copiers: Iterable[Copier], interval: float, events: Events | None = None) -> None:
         self.copiers = list(copiers)
         self.interval = interval
+        self.events = events if events is not None else Events()
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
@@ -180,6 +181,7 @@ class MirrorSchedule:
                     compare_at = time.monotonic() + self.interval * random.uniform(0.9, 1.0)
                 else:
                     report = await copier.drain()
+                self.events.tell_copied(report)
                 wait = compare_at - time.monotonic()
                 retry_in = await copier.retry_in()
                 if retry_in is not None and report.ended is not Ended.PAUSED:

@@ -238,6 +238,7 @@ async def _live(
     app: App, poller: Poller, folder: Path, every: float, live: int, stop: asyncio.Event, console: Console
 ) -> None:
     """Let the simulated server play on, show each round as it arrives, and copy it everywhere."""
+    from bot.events import Events
     from bot.schedule import MirrorSchedule, PollSchedule
     from tools.simulate.__main__ import keep_playing
 
@@ -252,7 +253,7 @@ async def _live(
         for name, reason in report.problems:
             console.print(f"   not imported: {name}: {reason}", markup=False)
 
-    schedule = PollSchedule([poller], interval=min(every, 2.0), listener=heard)
+    schedule = PollSchedule([poller], interval=min(every, 2.0), events=Events(brought=[heard]))
     playing = asyncio.create_task(keep_playing(folder, SEED, every=every, slow=min(1.0, every / 4), say=None))
     copying.start()
     schedule.start()

@@ -11,6 +11,8 @@ import typer
 from bot.cli.common import ExitCode, JsonOption, ServerOption, configured_servers, fail, load, print_json, run
 
 if TYPE_CHECKING:
+    from contextlib import AsyncExitStack
+
     from bot.app import App
     from bot.config import Settings
     from bot.ingest.poll import Poller, PollReport
@@ -41,9 +43,10 @@ def run_command() -> None:
 
 
 async def serve(settings: Settings) -> None:
-    """Run all roles until SIGTERM or SIGINT: bring the archive in, then poll, copy and do jobs."""
+    """Run all roles until SIGTERM or SIGINT: bring the archive in, show the faces, then poll, copy and do jobs."""
     import asyncio
     import signal
+    from contextlib import AsyncExitStack
 
     import structlog
 
@@ -54,20 +57,39 @@ async def serve(settings: Settings) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    async with opened(settings) as app:
-        if settings.discord_bot_token is not None:
-            log.warning("DISCORD_BOT_TOKEN is set, but this version has no Discord face yet; running headless")
+    async with opened(settings) as app, AsyncExitStack() as stack:
         await app.bring_in_archives()
-        async with app.working():
-            log.info(
-                "running",
-                servers=list(app.pollers),
-                every=settings.ssh_check_interval,
-                destinations=list(app.mirrors.copiers),
-            )
-            await stop.wait()
-            log.info("stopping")
+        address = await _show_faces(app, stack)
+        await stack.enter_async_context(app.working())
+        log.info(
+            "running",
+            servers=list(app.pollers),
+            every=settings.ssh_check_interval,
+            destinations=list(app.mirrors.copiers),
+            web=address,
+        )
+        await stop.wait()
+        log.info("stopping")
     log.info("stopped")
+
+
+async def _show_faces(app: App, stack: AsyncExitStack) -> str | None:
+    """Start the faces that the settings ask for, until the stack is left; return the web's address.
+
+    What nobody asks for is not imported: an idle bot without a face stays small.
+    """
+    address = None
+    if app.settings.web_port:
+        from bot.web.serve import served
+
+        address = await stack.enter_async_context(served(app))
+    if app.settings.discord_bot_token is not None:
+        from bot.client import discord_face
+
+        presence = await stack.enter_async_context(discord_face(app))
+        if presence is not None:
+            app.events.brought.append(lambda _report: presence.rounds_came())
+    return address
 
 
 # ---------------------------------------------------------------------- sync

@@ -11,6 +11,7 @@ import pytest
 import structlog
 
 from bot.db.engine import Database
+from bot.events import Events
 from bot.ingest.poll import PollReport
 from bot.jobs.book import STALE_AFTER
 from bot.jobs.job import JobError, JobState, Running
@@ -47,7 +48,7 @@ async def world(database: Database, tmp_path: Path) -> AsyncIterator[World]:
 async def test_the_first_poll_comes_at_once_and_new_rounds_as_they_are_played(world: World) -> None:
     world.put(dict(list(FILES.items())[:2]))
     heard: list[PollReport] = []
-    async with running(PollSchedule([await world.poller()], SOON, heard.append)):
+    async with running(PollSchedule([await world.poller()], SOON, Events(brought=[heard.append]))):
         await until(lambda: len(heard) == 1)
         world.put(FILES)
         await until(lambda: sum(len(report.new_rounds) for report in heard) == len(FILES))
@@ -71,7 +72,7 @@ async def test_a_server_that_hangs_or_is_away_does_not_hold_the_other_back(
         heard: list[PollReport] = []
         proxy.faults.blackhole = True
         with structlog.testing.capture_logs() as logs:
-            async with running(PollSchedule([sick, healthy], SOON, heard.append)):
+            async with running(PollSchedule([sick, healthy], SOON, Events(brought=[heard.append]))):
                 for number in range(1, len(FILES) + 1):
                     world.put(dict(list(FILES.items())[:number]))
                     await until(lambda number=number: sum(len(r.new_rounds) for r in heard) == number)  # type: ignore[misc]
@@ -155,7 +156,10 @@ async def test_of_two_processes_on_one_database_one_polls_and_the_other_stands_b
     world.put(FILES)
     first, second = [await world.poller(lease=world.lease()) for _ in range(2)]
     heard: list[list[PollReport]] = [[], []]
-    ours, theirs = PollSchedule([first], SOON, heard[0].append), PollSchedule([second], SOON, heard[1].append)
+    ours, theirs = (
+        PollSchedule([first], SOON, Events(brought=[heard[0].append])),
+        PollSchedule([second], SOON, Events(brought=[heard[1].append])),
+    )
     with structlog.testing.capture_logs() as logs:
         async with running(theirs):
             async with running(ours):
