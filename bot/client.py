@@ -81,6 +81,7 @@ class StatsBot(Face):
         self.panel_kinds: dict[str, PanelKind] = {}
         self.add_dynamic_items(PanelButton)
         self._prepare = prepare
+        self._unseen = self._looking = False
         self._background: set[asyncio.Task[None]] = set()
 
     # ------------------------------------------------------------------ start and stop
@@ -170,12 +171,20 @@ class StatsBot(Face):
 
     def rounds_came(self) -> None:
         """Say that rounds were imported: autocompletion and links that wait for proof look anew. Never waits."""
-        self.spawn(self._look_anew())
+        self._unseen = True
+        if not self._looking:
+            self._looking = True
+            self.spawn(self._look_anew())
 
     async def _look_anew(self) -> None:
-        with _database_trouble("what came in is not looked through"):
-            await self.index.refresh(self.database)
-            await self.links.check_proofs()
+        try:
+            while self._unseen:  # what comes in meanwhile is looked at in the next turn, once
+                self._unseen = False
+                with _database_trouble("what came in is not looked through"):
+                    await self.index.refresh(self.database)
+                    await self.links.check_proofs()
+        finally:
+            self._looking = False
 
 
 async def load_cogs(bot: Face) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import tracemalloc
 
@@ -92,6 +93,9 @@ async def test_what_was_imported_is_offered_after_word_of_it(bot: StatsBot, worl
     before = bot.index.players
     await play(bot, a_match())
     bot.index.players = before
-    bot.rounds_came()
-    await bot._look_anew()
+    for _ in range(50):
+        bot.rounds_came()
+    async with asyncio.timeout(5):
+        while not bot.index.players:  # noqa: ASYNC110 - nobody is told when it was read
+            await asyncio.sleep(0.01)
     assert len(bot.index.players) == 6
