@@ -13,7 +13,8 @@ from bot.stats.leaderboards import Scope, WhyEmpty
 from bot.stats.maps import MapAnswer, MapInfo, find_map, list_maps, map_answer
 from bot.stats.matches import PlayerInfo
 from bot.stats.players import find_player
-from bot.stats.records import Grain, Records, all_records, records
+from bot.stats.records import Grain, Records, records
+from bot.stats.records_overview import all_records
 from bot.stats.weapons import WeaponOrder, WeaponSums, find_weapon, weapon_answer, weapon_table
 from bot.web.api_games import TEXT, Limit, MapName, PeriodText, Server, scope_of
 from bot.web.auth import Games

@@ -87,8 +87,8 @@ async def serve_web(
                 ready.cancel()
                 await serving
                 raise WebError("the web server ended as soon as it was started; the log says why")
-            web.state.address = address_of(mine, listening.getsockname()[1])
-            yield web.state.address
+            web.state.port = listening.getsockname()[1]
+            yield address_of(mine, web.state.port)
         finally:
             web.state.web.closing.set()
             server.should_exit = True

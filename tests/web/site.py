@@ -54,10 +54,11 @@ def two_evenings(red: list[Person] = RED, blue: list[Person] = BLUE) -> list[Inc
 class Site:
     """The served face: where it is, and who visits it."""
 
-    def __init__(self, app: App, state: WebState, address: str, clock: Clock) -> None:
+    def __init__(self, app: App, state: WebState, port: int, clock: Clock) -> None:
         self.app = app
         self.state = state
-        self.address = address
+        self.port = port
+        self.address = f"http://127.0.0.1:{port}"
         self.clock = clock
 
     def visitor(self, **options: Any) -> httpx2.AsyncClient:
@@ -149,4 +150,4 @@ async def open_site(
             login = DiscordLogin(found, os.environ["DISCORD_SECRET_OF_THE_TEST"], base=discord)
         face = build_web(app, clock=clock, settings=found, login=login)
         await stack.enter_async_context(serve_web(app, port=0, web=face))
-        yield Site(app, face.state.web, face.state.address, clock)
+        yield Site(app, face.state.web, face.state.port, clock)
