@@ -17,7 +17,8 @@ from bot.cogs.games_maps import map_of
 from bot.cogs.games_options import complete_metric, complete_period, complete_record
 from bot.cogs.text import escape
 from bot.stats.leaderboards import DEFAULT_METRIC, METRICS, leaderboard
-from bot.stats.records import RECORD_METRICS, Grain, all_records, records
+from bot.stats.records import RECORD_METRICS, Grain, records
+from bot.stats.records_overview import all_records
 
 MOST: Final = 500
 """Places that a long leaderboard has at most."""

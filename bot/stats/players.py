@@ -27,7 +27,7 @@ from bot.stats.leaderboards import (
     scope_shape,
     scope_values,
 )
-from bot.stats.matches import PlayerInfo, ServerInfo, ServerNames, server_names
+from bot.stats.matches import PlayerInfo, ServerInfo, ServerNames, of_servers, server_names
 from bot.stats.rollups import EVERY_ROUND, WEAPON_COUNTERS, Sources, current_sources
 from bot.stats.totals import Totals, round_rows, sums
 from parsers import WEAPONS, metrics, strip_colors
@@ -124,7 +124,8 @@ class PlayerWeapon:
 class PlayerAnswer:
     """A player over a scope. Sessions and rounds are recent first, weapons and maps most used first.
 
-    `first_seen_at`, `last_seen_at` and `names` are over everything that is stored, whatever the scope.
+    `first_seen_at`, `last_seen_at` and `names` are over everything that is stored of the scope's game servers, whatever
+    else the scope says. `player` has the latest of those names.
     """
 
     player: PlayerInfo
@@ -270,9 +271,7 @@ async def player_answer(
     sources = sources or await current_sources(connection)
     shape = scope_shape(scope)
     asked: dict[str, Any] = {"player": player_id, **scope_values(scope)}
-    names = (await connection.execute(_names_query(), {"player": player_id})).all()
-    if not names:
-        raise NotFoundError(f"there is no player {player_id}")
+    names = await _names(connection, player_id, scope.server)
     head = names[0]
     played = [
         PlayerSession(row.id, ServerInfo(row.server_id, row.server_name, row.time_zone), row.started_at, Totals.of(row))
@@ -296,10 +295,10 @@ async def player_answer(
     weapons = [weapon_line(row) for row in await connection.execute(_weapons_query(armoury, shape), asked)]
     weapons.sort(key=lambda item: (-item.kills, -item.hits, -item.shots, item.weapon))
     return PlayerAnswer(
-        player=PlayerInfo(head.id, head.guid, head.latest),
+        player=PlayerInfo(head.id, head.guid, head.latest if scope.server is None else head.name),
         scope=scope,
-        first_seen_at=head.player_first_seen_at,
-        last_seen_at=head.player_last_seen_at,
+        first_seen_at=min(row.first_seen_at for row in names),
+        last_seen_at=max(row.last_seen_at for row in names),
         names=tuple(PlayerName(row.name, row.first_seen_at, row.last_seen_at) for row in names),
         totals=totals,
         ranks=await _ranks(connection, player_id, scope, sources) if with_ranks else {},
@@ -308,6 +307,24 @@ async def player_answer(
         weapons=tuple(weapons),
         maps=tuple(by_map),
     )
+
+
+async def _names(connection: AsyncConnection, player_id: int, server: ServerNames) -> Sequence[Any]:
+    """Return the names he played under, the latest first; on some game servers alone, where that is asked for.
+
+    Raises:
+        NotFoundError: there is no such player, or he never played there.
+    """
+    wanted = server_names(server)
+    names: Sequence[Any]
+    if wanted is None:
+        names = (await connection.execute(_names_query(), {"player": player_id})).all()
+    else:
+        asked = {"player": player_id, "server": wanted}
+        names = (await connection.execute(_names_there_query(), asked)).all()
+    if not names:
+        raise NotFoundError(f"there is no player {player_id}{of_servers(server)}")
+    return names
 
 
 def _enough(played: Sequence[PlayerSession], wanted: int) -> list[int]:
@@ -363,8 +380,6 @@ def _names_query() -> Select[Any]:
             players.c.id,
             players.c.guid,
             players.c.name.label("latest"),
-            players.c.first_seen_at.label("player_first_seen_at"),
-            players.c.last_seen_at.label("player_last_seen_at"),
             player_names.c.name,
             player_names.c.first_seen_at,
             player_names.c.last_seen_at,
@@ -372,6 +387,39 @@ def _names_query() -> Select[Any]:
         .join(player_names, player_names.c.player_id == players.c.id)
         .where(players.c.id == bindparam("player"))
         .order_by(player_names.c.last_seen_at.desc(), player_names.c.first_seen_at, player_names.c.name)
+    )
+
+
+@lru_cache(maxsize=1)
+def _names_there_query() -> Select[Any]:
+    """Return the names of his rounds on some game servers; what he is called elsewhere is nobody's business there."""
+    there = (
+        select(
+            player_rounds.c.player_id,
+            player_rounds.c.name,
+            func.min(rounds.c.ended_at).label("first_seen_at"),
+            func.max(rounds.c.ended_at).label("last_seen_at"),
+        )
+        .join(rounds, rounds.c.id == player_rounds.c.round_id)
+        .join(servers, servers.c.id == rounds.c.server_id)
+        .where(
+            player_rounds.c.player_id == bindparam("player"),
+            servers.c.name.in_(bindparam("server", expanding=True)),
+        )
+        .group_by(player_rounds.c.player_id, player_rounds.c.name)
+        .subquery("there")
+    )
+    return (
+        select(
+            players.c.id,
+            players.c.guid,
+            players.c.name.label("latest"),
+            there.c.name,
+            there.c.first_seen_at,
+            there.c.last_seen_at,
+        )
+        .join(there, there.c.player_id == players.c.id)
+        .order_by(there.c.last_seen_at.desc(), there.c.first_seen_at, there.c.name)
     )
 
 

@@ -153,25 +153,9 @@ async def records(
     if wanted.key not in RECORD_METRICS:
         raise QuestionError(f"there are no records of {wanted.key}; choose from {', '.join(RECORD_METRICS)}")
     marks = await _best(connection, wanted, grain, scope, limit)
-    left_out = await _left_out(connection, scope)
-    why = None if marks else await _why_empty(connection, scope)
+    left_out = await rounds_left_out(connection, scope)
+    why = None if marks else await why_no_records(connection, scope)
     return Records(wanted, grain, scope, RECORD_MINIMUMS[grain] if wanted.rate else None, marks, left_out, why)
-
-
-async def all_records(
-    connection: AsyncConnection, *, grain: Grain = Grain.ROUND, scope: Scope = ALL_ROUNDS
-) -> tuple[Records, ...]:
-    """Answer with the one best mark of each of `RECORD_METRICS`."""
-    left_out = await _left_out(connection, scope)
-    found = []
-    for key in RECORD_METRICS:
-        metric = METRICS[key]
-        marks = await _best(connection, metric, grain, scope, 1)
-        why = None if marks else await _why_empty(connection, scope)
-        found.append(
-            Records(metric, grain, scope, RECORD_MINIMUMS[grain] if metric.rate else None, marks, left_out, why)
-        )
-    return tuple(found)
 
 
 async def _best(
@@ -207,7 +191,8 @@ async def _best(
     return tuple(marks)
 
 
-async def _left_out(connection: AsyncConnection, scope: Scope) -> dict[str, int]:
+async def rounds_left_out(connection: AsyncConnection, scope: Scope) -> dict[str, int]:
+    """Return how many rounds of a scope are not looked at, by reason."""
     query = _left_out_query(scope_shape(scope))
     counts: dict[str, int] = {}
     for row in await connection.execute(query, scope_values(scope)):
@@ -217,7 +202,8 @@ async def _left_out(connection: AsyncConnection, scope: Scope) -> dict[str, int]
     return dict(sorted(counts.items()))
 
 
-async def _why_empty(connection: AsyncConnection, scope: Scope) -> WhyEmpty:
+async def why_no_records(connection: AsyncConnection, scope: Scope) -> WhyEmpty:
+    """Return why a scope has no marks."""
     asked = scope_values(scope)
     counted = (
         select(func.count())
@@ -259,7 +245,7 @@ def _left_out_query(shape: ScopeShape) -> Select[Any]:
     )
 
 
-def _order(metric: Metric, columns: Sequence[ColumnElement[Any]]) -> ColumnElement[Any]:
+def order_of(metric: Metric, columns: Sequence[ColumnElement[Any]]) -> ColumnElement[Any]:
     """Return what grows with the metric's value: every metric with records is a sum, or one sum by another."""
     if len(columns) == 1:
         return columns[0]
@@ -273,7 +259,8 @@ def _records_query(key: str, grain: Grain, shape: ScopeShape) -> Select[Any]:
     return _of_rounds(METRICS[key], shape) if grain is Grain.ROUND else _of_sums(METRICS[key], grain, shape)
 
 
-def _believed(metric: Metric, shape: ScopeShape) -> list[ColumnElement[bool]]:
+def believed(metric: Metric | None, shape: ScopeShape) -> list[ColumnElement[bool]]:
+    """Return the conditions of rounds that records are looked for in; of one metric, or of all of them."""
     return [
         rounds.c.excluded.is_(None),
         or_(rounds.c.flags == "", ~_doubtful(metric)),
@@ -288,7 +275,8 @@ def _least(metric: Metric, time: ColumnElement[Any], sample: ColumnElement[Any] 
     return conditions
 
 
-def _sample_column(metric: Metric) -> str | None:
+def sample_column(metric: Metric) -> str | None:
+    """Return the sum that has to reach the minimum of shots or kills, if the metric rests on one."""
     if metric.sample is not None:
         return metric.sample.value
     # Two kills without a death are no K/D to remember.
@@ -299,14 +287,14 @@ def _of_rounds(metric: Metric, shape: ScopeShape) -> Select[Any]:
     """Return the best single rounds: chosen among the players' lines alone, which is fast, then told in full."""
     p = player_rounds.c
     columns = [_column(name) for name in metric.columns]
-    order = _order(metric, columns)
-    sample = _sample_column(metric)
+    order = order_of(metric, columns)
+    sample = sample_column(metric)
     chosen = select(
         p.round_id, p.line, order.label("ordered"), *(c.label(n) for n, c in zip(metric.columns, columns, strict=True))
     )
     chosen = (
         chosen.where(
-            p.round_id.in_(select(rounds.c.id).where(*_believed(metric, shape)).correlate(None)),
+            p.round_id.in_(select(rounds.c.id).where(*believed(metric, shape)).correlate(None)),
             p.player_id.not_in(select(players.c.id).where(players.c.is_bot.is_(True))),
             order > 0,
             *_least(metric, p.time_played, None if sample is None else p[sample]),
@@ -345,9 +333,9 @@ def _of_sums(metric: Metric, grain: Grain, shape: ScopeShape) -> Select[Any]:
     """Return the best matches or sessions: sums over the believed rounds of each."""
     key = rounds.c.match_id if grain is Grain.MATCH else rounds.c.session_id
     total = func.max if metric.key == "killing_spree" else func.sum
-    sample = _sample_column(metric)
+    sample = sample_column(metric)
     summed = {name: total(_column(name)) for name in metric.columns}
-    order = _order(metric, list(summed.values()))
+    order = order_of(metric, list(summed.values()))
     chosen = (
         select(
             player_rounds.c.player_id,
@@ -358,7 +346,7 @@ def _of_sums(metric: Metric, grain: Grain, shape: ScopeShape) -> Select[Any]:
         )
         .select_from(player_rounds)
         .join(rounds, rounds.c.id == player_rounds.c.round_id)
-        .where(*_believed(metric, shape), key.is_not(None))
+        .where(*believed(metric, shape), key.is_not(None))
         # In this order SQLite sorts once, instead of looking up every line by its player.
         .group_by(key, player_rounds.c.player_id)
         .having(

@@ -16,7 +16,8 @@ from bot.ingest.importer import Incoming
 from bot.stats.errors import QuestionError
 from bot.stats.leaderboards import ALL_ROUNDS, METRICS, Sample, Scope, WhyEmpty
 from bot.stats.periods import Period
-from bot.stats.records import DOUBTFUL, RECORD_METRICS, RECORD_MINIMUMS, Grain, Records, all_records, records
+from bot.stats.records import DOUBTFUL, RECORD_METRICS, RECORD_MINIMUMS, Grain, Records, records
+from bot.stats.records_overview import all_records
 from tests.stats.games import OMNIBOT, Person, at, import_all, import_folder, people, play_match
 from tests.stats.reckoning import dumped
 
@@ -178,3 +179,8 @@ async def test_real_rounds_one_by_one(database: Database, real_rounds_folder: Pa
             right = sorted((value for value in values if value > 0), reverse=True)[:5]
             answer = await ask(database, key, grain, scope)
             assert [mark.value for mark in answer.marks] == pytest.approx(right), (grain, key)
+        async with database.read() as connection:
+            overview = await all_records(connection, grain=grain, scope=scope)
+        for item in overview:
+            alone = await ask(database, item.metric.key, grain, scope, limit=1)
+            assert item == alone, (grain, item.metric.key)

@@ -107,7 +107,8 @@ def records_command(
 ) -> None:
     """Show the best single rounds, matches or sessions ever."""
     from bot.stats.plain import plain
-    from bot.stats.records import Grain, all_records, records
+    from bot.stats.records import Grain, records
+    from bot.stats.records_overview import all_records
 
     try:
         grain = Grain(of.strip().lower())
