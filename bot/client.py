@@ -38,6 +38,7 @@ from bot.community.panels import Panels
 from bot.community.privacy import Privacy
 from bot.db.engine import DatabaseError
 from bot.locales import catalogue
+from bot.log import Scrubber
 
 log = structlog.get_logger()
 
@@ -76,6 +77,7 @@ class StatsBot(Face):
         self.privacy = Privacy(app.database, clock)
         self.panels = Panels(app.database, clock)
         self.index = Index()
+        self.scrubber = Scrubber(app.settings.secrets())
         self.operators: frozenset[int] = frozenset()
         self.command_ids: dict[str, int] = {}
         self.panel_kinds: dict[str, PanelKind] = {}

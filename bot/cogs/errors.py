@@ -25,6 +25,7 @@ from bot.ingest.archive import ArchiveError
 from bot.ingest.game_server_errors import GameServerError
 from bot.ingest.lease import LeaseLostError
 from bot.locales import Texts
+from bot.log import Scrubber
 from bot.mirror.errors import StoreError
 from bot.stats.errors import QuestionError
 
@@ -38,6 +39,9 @@ OPERATIONAL: Final = (StoreError, GameServerError, DatabaseError, ArchiveError, 
 
 GONE: Final = (10062, 40060, 50027)
 """Discord's codes for an interaction that is too late, answered already, or whose 15 minutes are over."""
+
+
+_NOTHING_TO_HIDE: Final = Scrubber()
 
 
 class UserError(Exception):
@@ -67,8 +71,11 @@ def cause_of(error: BaseException) -> BaseException:
     return error
 
 
-def explain(error: BaseException, t: Texts, level: Level) -> str | None:
-    """Return what to tell a person of this level about an error; None where it is a mistake of ours."""
+def explain(error: BaseException, t: Texts, level: Level, scrubber: Scrubber = _NOTHING_TO_HIDE) -> str | None:
+    """Return what to tell a person of this level about an error; None where it is a mistake of ours.
+
+    `scrubber` takes secrets out of what the machinery says: a library's message may hold the URL it was given.
+    """
     if isinstance(error, UserError):
         return t(error.key, **error.values)
     if isinstance(error, CommunityError):
@@ -78,8 +85,8 @@ def explain(error: BaseException, t: Texts, level: Level) -> str | None:
     if isinstance(error, OPERATIONAL):
         if level < Level.ADMIN:
             return t("error.operational")
-        original = getattr(error, "orig", None) or error
-        return t("error.operational_admin", reason=_sentence(lines(str(original), LONGEST_REASON)))
+        said = str(scrubber.scrub(str(getattr(error, "orig", None) or error)))
+        return t("error.operational_admin", reason=_sentence(lines(said, LONGEST_REASON)))
     return _explain_discord(error, t)
 
 
@@ -121,7 +128,7 @@ async def report(interaction: Question, error: BaseException, *, place: str) -> 
     try:
         level = await _level(interaction)
         t = await interaction.client.texts_for(interaction, private=True)
-        text = explain(error, t, level)
+        text = explain(error, t, level, interaction.client.scrubber)
         if text is None or isinstance(error, OPERATIONAL):
             text = _incident(error, place, interaction, t, text)
         await answer(interaction, panel(t("error.title"), text, tone=Tone.BAD), private=True)

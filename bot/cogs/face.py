@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from bot.community.privacy import Privacy
     from bot.db.engine import Database
     from bot.locales import Catalogue, Texts
+    from bot.log import Scrubber
 
 
 class Face(commands.Bot):
@@ -40,6 +41,7 @@ class Face(commands.Bot):
         index: what autocompletion answers from.
         operators: Discord ids of the people who run this bot.
         command_ids: Discord's ids of our top commands, for mentions.
+        scrubber: takes secrets out of texts before anybody reads them.
         panel_kinds: what the buttons that survive a restart do, by kind.
     """
 
@@ -55,6 +57,7 @@ class Face(commands.Bot):
     index: Index
     operators: frozenset[int]
     command_ids: dict[str, int]
+    scrubber: Scrubber
     panel_kinds: dict[str, PanelKind]
     _background: set[asyncio.Task[None]]
 

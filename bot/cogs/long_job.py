@@ -153,7 +153,7 @@ class LongJob:
 
     async def _failed(self, error: Exception) -> None:
         cause = cause_of(error)
-        text = explain(cause, self.t, await level_of(self.origin))
+        text = explain(cause, self.t, await level_of(self.origin), self.origin.client.scrubber)
         if text is None:
             log.error("a long job failed", title=self.title, exc_info=cause)
             text = self.t("job.failed", when=when(discord.utils.utcnow().timestamp()))

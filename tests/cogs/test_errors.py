@@ -25,7 +25,7 @@ from bot.db.engine import DatabaseError
 from bot.ingest.game_server_errors import Unreachable
 from bot.stats.errors import NotFoundError
 from tests.cogs.conftest import Start
-from tests.standins.discord import Overwrite, Permission, World
+from tests.standins.discord import DidNotRespond, Overwrite, Permission, World
 
 HOST = Unreachable("game.internal:22 cannot be reached", "connection refused", "Look whether it runs")
 
@@ -210,3 +210,35 @@ async def test_a_slow_answer_is_announced_in_time_and_stays_as_private_as_declar
         reply = await alice.slash("quiet")
         assert reply.text == "done"
         assert not reply.visible_to(bob)
+
+
+async def test_no_secret_is_told_to_anybody(start: Start, world: World) -> None:
+    leaky = DatabaseError("cannot connect as bot:canary-password-1 with token canary-token-2")
+    secrets = {"ssh_password": "canary-password-1", "discord_bot_token": "canary-token-2"}
+    async with start(also=failing(leaky), **secrets):
+        reply = await world.user("boss", permissions=Permission.MANAGE_GUILD).slash("fail")
+        assert "Cannot connect as bot" in reply.text
+        assert "canary" not in reply.text
+
+
+async def test_an_answer_that_comes_too_late_is_noted_and_nothing_more(start: Start, world: World) -> None:
+    def also(bot: StatsBot) -> None:
+        @app_commands.command(name="sleepy", description="Forgets to say that it takes a while.")
+        @needs(Level.MEMBER, defer=Defer.NEVER)
+        async def sleepy(interaction: Question) -> None:
+            await asyncio.sleep(3.3)
+            await answer(interaction, "too late")
+
+        bot.tree.add_command(sleepy)
+
+    world.expects_fault("unanswered")
+    world.expects(404, 10062)
+    async with start(also=also):
+        with structlog.testing.capture_logs() as logs:
+            with pytest.raises(DidNotRespond):
+                await world.user("alice").slash("sleepy")
+            async with asyncio.timeout(5):
+                while not any("code" in entry for entry in logs):  # noqa: ASYNC110 - nobody is told when it is noted
+                    await asyncio.sleep(0.05)
+        assert {entry["log_level"] for entry in logs} <= {"info", "warning"}
+        assert [entry["code"] for entry in logs if "code" in entry] == [10062]
