@@ -136,6 +136,8 @@ class StatsBot(Face):
 
     async def on_ready(self) -> None:
         """Take note of where the bot is; comes again after each long break of the connection."""
+        with _database_trouble("guilds that were left are not noted"):
+            await self.guild_book.only_in(guild.id for guild in self.guilds)
         for guild in self.guilds:
             await self._joined(guild)
         log.info("in Discord", user=str(self.user), guilds=len(self.guilds))

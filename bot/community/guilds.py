@@ -135,6 +135,13 @@ class Guilds:
             await connection.execute(update(guilds).where(guilds.c.id == guild_id).values(left_at=self._now(), name=""))
         self.forget(guild_id)
 
+    async def only_in(self, guild_ids: Iterable[int]) -> None:
+        """Take note of all guilds that the bot is in: from any other it was sent away while it was not running."""
+        gone = guilds.c.left_at.is_(None) & guilds.c.id.not_in(sorted(guild_ids))
+        async with self.database.write() as connection:
+            await connection.execute(update(guilds).where(gone).values(left_at=self._now(), name=""))
+        self.forget()
+
     # ------------------------------------------------------------------ changes
 
     async def set_language(self, guild_id: int, language: str | None, *, actor: str) -> None:

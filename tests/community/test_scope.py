@@ -141,3 +141,11 @@ async def test_a_panel_is_forgotten_when_its_time_is_over(town: Town) -> None:
     assert await town.panels.get(lasting.token) == lasting
     await town.panels.close(lasting.token)
     assert await town.panels.get(lasting.token) is None
+
+
+async def test_a_guild_that_sent_the_bot_away_while_it_slept_counts_no_more(town: Town) -> None:
+    await town.guilds.only_in([HOME])
+    await town.guilds.revoke(OTHER, town.second, actor="test")
+    assert [item.name for item in await town.guilds.grantable(HOME, operator=False)] == ["second"]
+    assert (await town.guilds.get(OTHER)).name == ""
+    assert (await town.guilds.get(HOME)).name == "Home"
