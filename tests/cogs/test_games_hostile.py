@@ -9,28 +9,32 @@ from dataclasses import replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.cards.texts import Language, Told
+from bot.cards.texts import Language, Told, match_told, round_told, session_told
 from bot.cards.texts_maps import map_told, maps_lines, status_told, weapon_told, weapons_told
 from bot.cards.texts_people import comparison_told, leaderboard_told, player_told, records_told
 from bot.cards.words import words_for
 from bot.client import StatsBot
 from bot.cogs.panel import panel
+from bot.db.engine import Database
 from bot.locales import catalogue
 from bot.stats.compare import COMPARED, ComparedMetric, ComparedPair, ComparedValue, Comparison
 from bot.stats.form import MapOutcome, PlayerForm, Streak
+from bot.stats.hiding import without
 from bot.stats.leaderboards import ALL_ROUNDS, METRICS, Leaderboard, LeaderboardEntry
 from bot.stats.maps import Attacks, FastAttack, MapAnswer, MapInfo
-from bot.stats.matches import PlayerInfo, ServerInfo
+from bot.stats.matches import PlayerInfo, ServerInfo, match_answer
 from bot.stats.partners import MapRecord, Partner, PartnersAnswer
 from bot.stats.players import PlayerAnswer, PlayerName
 from bot.stats.records import RECORD_MINIMUMS, Grain, RecordMark, Records
+from bot.stats.rounds import RoundAward, find_round, round_answer
 from bot.stats.server_status import OnlinePlayer, ServerStatus
+from bot.stats.sessions import find_session, session_answer
 from bot.stats.totals import Totals
 from bot.stats.weapons import WeaponAnswer, WeaponEntry, WeaponLine, WeaponOrder, WeaponSums, WeaponTable
 from parsers import WEAPONS, MapResult
-from tests.cogs.gaming import played, shows
+from tests.cogs.gaming import evening, played, shows
 from tests.standins.discord import World
-from tests.stats.games import Person, at, play_match
+from tests.stats.games import Person, at, import_all, play_match
 
 NASTY = st.one_of(
     st.text(max_size=80),
@@ -114,22 +118,27 @@ def told_of(name: str, say: Language) -> list[Told]:
     ]
 
 
+def check(told: Told, name: str) -> None:
+    """Fail where an answer would do more than show a name, or is more than Discord takes."""
+    text = "\n".join((told.title, *told.brief, *told.full))
+    assert not LIVE.search(unescaped(text)), (name, text)
+    assert "\u202e" not in text
+    assert "\x1b" not in text
+    for blocks in (told.brief, told.full):
+        view = panel(told.title, *blocks)
+        shown = sum(len(item.content) for item in view.walk_children() if hasattr(item, "content"))
+        assert shown <= 4000
+        assert view.total_children_count <= 40
+    # Pairs of marks that are open would format what follows them.
+    assert unescaped(text).count("**") % 2 == 0, text
+
+
 @given(NASTY)
 @settings(max_examples=150, deadline=None)
 def test_no_name_pings_links_or_breaks_a_limit(name: str) -> None:
     for tag in ("en", "de"):
         for told in told_of(name, Language(catalogue().texts(tag), words_for(tag))):
-            text = "\n".join((told.title, *told.brief, *told.full))
-            assert not LIVE.search(unescaped(text)), (name, text)
-            assert "\u202e" not in text
-            assert "\x1b" not in text
-            for blocks in (told.brief, told.full):
-                view = panel(told.title, *blocks)
-                shown = sum(len(item.content) for item in view.walk_children() if hasattr(item, "content"))
-                assert shown <= 4000
-                assert view.total_children_count <= 40
-            # Pairs of marks that are open would format what follows them.
-            assert unescaped(text).count("**") % 2 == 0, text
+            check(told, name)
 
 
 @given(NASTY)
@@ -139,6 +148,33 @@ def test_lines_stay_lines(name: str) -> None:
     say = Language(catalogue().texts("en"), words_for("en"))
     usual = [len("\n".join(told.full).splitlines()) for told in told_of("anna", say)]
     assert [len("\n".join(told.full).splitlines()) for told in told_of(name, say)] == usual
+
+
+async def test_evenings_with_any_names(database: Database) -> None:
+    """Sessions, matches and rounds as they are stored, with every name in them replaced."""
+    await import_all(database, evening())
+    async with database.read() as connection:
+        session = await session_answer(connection, await find_session(connection))
+        match = await match_answer(connection, session.matches[0].match.key)
+        played = await round_answer(connection, await find_round(connection))
+    everybody = frozenset(player.player.id for player in session.players)
+
+    @given(NASTY)
+    @settings(max_examples=80, deadline=None)
+    def holds(name: str) -> None:
+        server = replace(session.server, name=name)
+        maps = tuple(replace(item, match=replace(item.match, map_name=name)) for item in session.matches)
+        one = replace(session, server=server, matches=maps)
+        two = replace(match, server=server, match=replace(match.match, map_name=name))
+        three = replace(played, server=server, map_name=name, awards=(RoundAward(name, None, name, name, False),) * 20)
+        for tag in ("en", "de"):
+            say = Language(catalogue().texts(tag), words_for(tag))
+            hidden = everybody
+            check(session_told(without(one, hidden, name), say), name)
+            check(match_told(without(two, hidden, name), say), name)
+            check(round_told(without(three, hidden, name), say), name)
+
+    holds()
 
 
 HOSTILE: list[Callable[[int], str]] = [

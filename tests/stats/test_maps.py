@@ -96,6 +96,8 @@ async def test_real_rounds_the_long_way(database: Database, real_rounds_folder: 
         assert answer.attacks.gave_up == sum(1 for played in held if "early_end" in played["flags"])
         assert answer.attacks.seconds == sum(played["seconds"] for played in won)
         assert [fast.seconds for fast in answer.fastest] == sorted(played["seconds"] for played in won)[:5]
+        aborted = {point.round_id for point in answer.timeline if point.outcome is RoundOutcome.ABORTED}
+        assert len(aborted) == sum(1 for played in mine if "aborted" in played["flags"] and played["seconds"])
         winners = [
             dump.match_of[played["server"], played["file"]]["map_winner"] for played in mine if played["number"] == 2
         ]
