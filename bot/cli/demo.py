@@ -106,7 +106,7 @@ async def _first_day(settings: Settings, console: Console) -> None:
     async with opened(settings) as app:
         poller = app.pollers["demo"]
         console.print("[bold]2.[/] The bot fetches and imports the backlog.")
-        await _backlog(poller, console)
+        await _backlog(app, poller, console)
         console.print("\n[bold]3.[/] Last night:")
         await _last_session(app, console)
         console.print(f"[bold]4.[/] Every file gets a copy in {DESTINATIONS[0]}.")
@@ -124,7 +124,8 @@ async def _second_day(
         poller = app.pollers["demo"]
         await poller.start()
         await app.mirrors.copiers[late].book.track()
-        await _show_destinations(app, console)
+        console.print("   Why do the two not hold the same?\n")
+        await _why_not_the_same(app, console)
         console.print(f"\n   {late} is brought up to date:")
         await _fill(app, late, console)
         await _show_destinations(app, console)
@@ -151,9 +152,20 @@ async def _fill(app: App, name: str, console: Console) -> None:
 
 
 async def _show_destinations(app: App, console: Console) -> None:
-    from bot.cli.mirror import print_status
+    """Print where everything stands, from the database alone."""
+    from bot.cli.status import print_overview
+    from bot.health.overview import places_of, take_overview
 
-    print_status(await app.mirrors.status(), console)
+    print_overview(await take_overview(app.database, places_of(app.settings), app.importer.clock()), console)
+
+
+async def _why_not_the_same(app: App, console: Console) -> None:
+    """Say why the late destination does not hold what the first one holds."""
+    from bot.cli.destinations import print_comparison
+    from bot.health.destinations import compare, examine_destination
+
+    left, right = [await examine_destination(app.mirrors.copiers[name]) for name in DESTINATIONS]
+    print_comparison(compare(left, right), console)
 
 
 def _settings(port: int, endpoints: Mapping[str, str]) -> Settings:
@@ -202,7 +214,7 @@ def _destination(name: str, endpoint: str) -> str:
     )
 
 
-async def _backlog(poller: Poller, console: Console) -> None:
+async def _backlog(app: App, poller: Poller, console: Console) -> None:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     columns = (TextColumn("   {task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
@@ -212,6 +224,8 @@ async def _backlog(poller: Poller, console: Console) -> None:
         if poller.lease is not None:
             await poller.lease.hold()
         report = await poller.poll(progress=lambda done, total: bar.update(task, completed=done, total=total))
+    app.events.tell_polled(report)
+    await app.notes.flush()
     counts = ", ".join(f"{count} {result}" for result, count in sorted(report.outcomes.items()))
     console.print(f"   {report.fetched} files fetched, {counts}, in {report.seconds:.1f} s.")
     for name, reason in report.problems:
@@ -238,13 +252,14 @@ async def _live(
     app: App, poller: Poller, folder: Path, every: float, live: int, stop: asyncio.Event, console: Console
 ) -> None:
     """Let the simulated server play on, show each round as it arrives, and copy it everywhere."""
-    from bot.events import Events
+    from zoneinfo import ZoneInfo
+
     from bot.schedule import MirrorSchedule, PollSchedule
     from tools.simulate.__main__ import keep_playing
 
     arrived: asyncio.Queue[str] = asyncio.Queue()
 
-    copying = MirrorSchedule(app.mirrors.copiers.values(), app.settings.mirror_interval)
+    copying = MirrorSchedule(app.mirrors.copiers.values(), app.settings.mirror_interval, app.events)
 
     def heard(report: PollReport) -> None:
         copying.wake()
@@ -253,8 +268,11 @@ async def _live(
         for name, reason in report.problems:
             console.print(f"   not imported: {name}: {reason}", markup=False)
 
-    schedule = PollSchedule([poller], interval=min(every, 2.0), events=Events(brought=[heard]))
-    playing = asyncio.create_task(keep_playing(folder, SEED, every=every, slow=min(1.0, every / 4), say=None))
+    schedule = PollSchedule([poller], interval=min(every, 2.0), events=app.events)
+    app.events.brought.append(heard)
+    playing = asyncio.create_task(
+        keep_playing(folder, SEED, every=every, slow=min(1.0, every / 4), zone=ZoneInfo(ZONE), say=None)
+    )
     copying.start()
     schedule.start()
     shown = 0
@@ -275,6 +293,7 @@ async def _live(
         await schedule.stop()
         await app.mirrors.drain()
         await copying.stop()
+        await app.notes.flush()
 
 
 async def _show_round(poller: Poller, name: str, console: Console) -> None:

@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from bot.cli.common import ExitCode, JsonOption, fail, load, print_json, run
+from bot.cli.tables import Column, print_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from rich.console import Console
+    from rich.text import Text
 
     from bot.app import App
     from bot.config import Settings
@@ -117,19 +119,23 @@ _MARKS = {
 """Sign and colour of each state: the sign says it too, for those who see no colours."""
 
 
+_COLUMNS = (
+    Column(""),
+    Column("destination"),
+    Column("kind"),
+    Column("stored/expected", number=True, short="stored"),
+    *(Column(title, number=True) for title in ("verified", "pending", "missing", "differs", "failed", "excluded")),
+    Column("last listing"),
+)
+
+
 def print_status(found: list[Status], console: Console) -> None:
     """Print the destinations as a table, with a remark where there is something to say."""
-    from rich.table import Table
     from rich.text import Text
 
     from bot.cli.health import _utc
 
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    for header in ("", "destination", "kind"):
-        table.add_column(header)
-    for header in ("stored/expected", "verified", "pending", "missing", "differs", "failed", "excluded"):
-        table.add_column(header, justify="right")
-    table.add_column("last listing")
+    rows: list[list[Text | str]] = []
     for status in found:
         condition = status.condition
         sign, colour = _MARKS[status.health.value]
@@ -138,20 +144,19 @@ def print_status(found: list[Status], console: Console) -> None:
             return f"{sum(totals[state].files for state in states if state in totals):,}"
 
         listed = "never" if condition.last_listing_at is None else _utc(condition.last_listing_at)
-        table.add_row(
-            Text(sign, style=colour),
-            condition.name,
-            condition.kind,
-            f"{status.stored.files:,}/{status.expected.files:,}",
-            count("verified"),
-            count("pending", "uploading"),
-            count("missing"),
-            count("differs"),
-            count("failed"),
-            count("excluded"),
-            listed + (", stale" if condition.failures and condition.last_listing_at is not None else ""),
+        rows.append(
+            [
+                Text(sign, style=colour),
+                condition.name,
+                condition.kind,
+                f"{status.stored.files:,}/{status.expected.files:,}",
+                count("verified"),
+                count("pending", "uploading"),
+                *(count(state) for state in ("missing", "differs", "failed", "excluded")),
+                listed + (", stale" if condition.failures and condition.last_listing_at is not None else ""),
+            ]
         )
-    console.print(table)
+    print_table(console, _COLUMNS, rows)
     for status in found:
         for line in _remarks(status):
             console.print(Text(f"  {status.condition.name}: {line}"), soft_wrap=True)

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 import typer
 
 from bot.cli.common import ExitCode, JsonOption, load, print_json, run
+from bot.cli.tables import Column, print_table
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.text import Text
 
     from bot.config import Settings
     from bot.health.colour import Verdict
@@ -23,9 +25,6 @@ MARKS = {
     "unknown": ("?", "bright_black"),
 }
 """Sign and colour of each state: the sign says it too, for those who see no colours."""
-
-WIDEST = 136
-"""Characters that the table of destinations may take."""
 
 _STATE_WORDS = {
     "parked": "failed for good",
@@ -110,37 +109,40 @@ def _print_source(view: SourceView, now: int, console: Console) -> None:
     _print_reasons(view.verdict, now, console)
 
 
+_COLUMNS = (
+    Column(""),
+    Column("destination"),
+    Column("stored/expected", number=True, short="stored"),
+    Column("verified", number=True),
+    *(Column(title, number=True) for title in ("pending", "missing", "differs", "extra", "failed")),
+    *(Column(title) for title in ("last ok", "last listing", "last check")),
+)
+
+
 def _print_destinations(overview: Overview, console: Console) -> None:
-    from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    table.add_column("")
-    table.add_column("destination")
-    for header in ("stored/expected", "verified", "pending", "missing", "differs", "extra", "failed"):
-        table.add_column(header, justify="right", no_wrap=True)
-    for header in ("last ok", "last listing", "last check"):
-        table.add_column(header, no_wrap=True)
     now = overview.taken_at
+    rows: list[list[Text | str]] = []
     for view in overview.destinations:
         sign, colour = MARKS[view.verdict.colour.value]
-        table.add_row(
-            Text(sign, style=colour),
-            view.name,
-            f"{view.stored:,}/{view.expected:,}",
-            _share(view),
-            f"{view.pending:,}",
-            f"{view.state('missing'):,}",
-            f"{view.state('differs'):,}",
-            _extra(view),
-            f"{view.state('failed'):,}",
-            _clock(view.last_ok_at, now),
-            _clock(view.last_listing_at, now) + (" STALE" if view.stale else ""),
-            _clock(view.last_check_at, now),
+        counts = (view.pending, view.state("missing"), view.state("differs"))
+        rows.append(
+            [
+                Text(sign, style=colour),
+                view.name,
+                f"{view.stored:,}/{view.expected:,}",
+                _share(view),
+                *(f"{count:,}" for count in counts),
+                _extra(view),
+                f"{view.state('failed'):,}",
+                _clock(view.last_ok_at, now),
+                _clock(view.last_listing_at, now) + (" STALE" if view.stale else ""),
+                _clock(view.last_check_at, now),
+            ]
         )
     console.print()
-    # A narrow terminal breaks the lines itself; cut-off numbers would help nobody.
-    console.print(table, width=max(console.width, WIDEST), crop=False)
+    print_table(console, _COLUMNS, rows)
     if any(view.extra for view in overview.destinations):
         console.print(Text("* explained   ! unexplained   ? not looked into yet", style="dim"))
     for view in overview.destinations:

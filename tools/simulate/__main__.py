@@ -15,6 +15,7 @@ from enum import StrEnum
 from itertools import count
 from pathlib import Path
 from typing import Annotated
+from zoneinfo import ZoneInfo
 
 import typer
 
@@ -76,13 +77,15 @@ async def keep_playing(
     newline: str = "\r\n",
     milliseconds: bool = False,
     hazards: Hazards = DEFAULT_HAZARDS,
+    zone: ZoneInfo | None = None,
     say: Callable[[str], None] | None = typer.echo,
 ) -> None:
     """One more round every so many seconds, each written as if it had just ended, for ever.
 
-    `slow` is how many seconds the writing of a file takes; a reader sees it half written meanwhile.
+    `slow` is how many seconds the writing of a file takes; a reader sees it half written meanwhile. `zone` is that of
+    the server's clock; this machine's where there is none.
     """
-    today = datetime.now().date()  # noqa: DTZ005 - the server's own clock
+    today = datetime.now(zone).date()
     evenings = play_evenings(
         seed,
         first_evening=today,
@@ -95,7 +98,7 @@ async def keep_playing(
     for number in count(1):
         await asyncio.sleep(every)
         played = next(evenings)
-        now = datetime.now().replace(microsecond=0)  # noqa: DTZ005 - the server's own clock
+        now = datetime.now(zone).replace(microsecond=0, tzinfo=None)
         played = moved(played, now - played.written_at)
         await _write_live(folder, played, slow)
         if say is not None:
