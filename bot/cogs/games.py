@@ -6,39 +6,31 @@ the answer: a picture with its facts, or the facts alone where none can be drawn
 
 from __future__ import annotations
 
-import io
 import re
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 from zoneinfo import ZoneInfo
 
-import discord
 import structlog
-from discord import ui
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bot.cards.picture import Card as Drawable
-from bot.cards.picture import CardError, CardOptions, Picture
+from bot.cards.picture import CardOptions
 from bot.cards.studio import Studio
-from bot.cards.texts import Language, Told
+from bot.cards.texts import Language
 from bot.cards.words import words_for
-from bot.cogs.answers import Card, answer
 from bot.cogs.autocomplete import Entry, search, visible_servers
 from bot.cogs.errors import UserError
 from bot.cogs.face import Cog, Face, Question
-from bot.cogs.paging import Paginator, of_pages, paged
-from bot.cogs.panel import Tone, container, panel
-from bot.cogs.text import escape, lines
-from bot.cogs.views import Act, OwnView
+from bot.cogs.text import escape
 from bot.community.privacy import hidden_keys
 from bot.community.scope import GuildScope, scope_of
 from bot.config import ConfigError
 from bot.locales import Texts
 from bot.stats.errors import AmbiguousError, QuestionError
 from bot.stats.hiding import ids_of_keys, without
-from bot.stats.leaderboards import Metric, Scope
+from bot.stats.leaderboards import Scope
 from bot.stats.matches import PlayerInfo
 from bot.stats.periods import Period, parse_period
 from bot.stats.players import PlayerHit
@@ -48,13 +40,8 @@ log = structlog.get_logger()
 
 T = TypeVar("T")
 
-PAGE: Final = 15
-"""Lines of a page of a long answer: what a phone shows at once."""
-
 CHOICES_TOLD: Final = 10
 """Players that are named where a name fits several."""
-
-Lines = Sequence[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,106 +203,6 @@ def near_maps(entries: Iterable[Entry], text: str, visible: frozenset[int], t: T
 
 def _or(labels: Sequence[str], t: Texts) -> str:
     return t("games.near", names=", ".join(f"**{escape(label, 80)}**" for label in labels)) if labels else ""
-
-
-# ---------------------------------------------------------------------- the answer
-
-
-class GameView(OwnView):
-    """An answer: heading, picture, facts, and buttons for the person who asked.
-
-    Args:
-        origin: the command or press that it answers.
-        told: the answer in words.
-        picture: the picture; None where there is none.
-        note: a last line, such as why there is no picture.
-        rows: of buttons and selects.
-    """
-
-    def __init__(
-        self,
-        origin: Question,
-        told: Told,
-        picture: Picture | None,
-        *rows: ui.ActionRow[Any],
-        note: str = "",
-    ) -> None:
-        super().__init__(origin)
-        self.picture = picture
-        blocks: list[str | ui.Item[Any]] = []
-        if picture is not None:
-            media = discord.MediaGalleryItem(f"attachment://{picture.file_name}", description=picture.alt_text)
-            blocks.append(ui.MediaGallery(media))
-        blocks += told.full if picture is None else told.brief
-        if note:
-            blocks.append(note)
-        self.add_item(container(told.title, *blocks, *rows, tone=Tone.PLAIN))
-        if not rows:
-            self.stop()
-
-    def card(self) -> Card:
-        """Return the message."""
-        files = []
-        if self.picture is not None:
-            data = io.BytesIO(self.picture.data)
-            files.append(discord.File(data, self.picture.file_name, description=self.picture.alt_text))
-        return Card(view=self, files=files)
-
-
-async def present(
-    interaction: Question,
-    place: Place,
-    told: Told,
-    draw: Callable[[CardOptions], Drawable] | None,
-    *rows: ui.ActionRow[Any],
-    private: bool | None = None,
-) -> None:
-    """Answer with a picture and its facts; with all facts in words where no picture can be drawn."""
-    picture, note = None, ""
-    if draw is not None:
-        try:
-            picture = await games_of(interaction.client).studio.draw(draw(place.options), place.options)
-            if len(picture.data) > interaction.filesize_limit:
-                picture, note = None, place.t("games.picture_too_large")
-        except CardError as error:
-            log.warning("a picture was not drawn", reason=str(error))
-            note = f"-# {place.t('games.no_picture')}"
-    view = GameView(interaction, told, picture, *rows, note=note)
-    await answer(interaction, view.card(), private=private)
-
-
-def how(place: Place, metrics: Iterable[Metric], *rules: str) -> Act:
-    """Return a button that tells how the numbers are computed, only to the person who presses it.
-
-    Args:
-        place: where the question was asked.
-        metrics: whose formulas, as they are defined once.
-        rules: further sentences, in the English of the services.
-    """
-    found = tuple(dict.fromkeys(metrics))
-
-    async def tell(interaction: Question) -> None:
-        t = await interaction.client.texts_for(interaction, private=True)
-        known = interaction.client.catalogue.languages[t.language].choices
-        words = words_for(t.language)
-        told = [
-            f"**{Language(t, words).title(metric)}**: {lines(known.get(metric.formula, metric.formula), 300)}"
-            for metric in found
-        ]
-        told += [lines(known.get(rule, rule), 600) for rule in rules]
-        await answer(interaction, panel(t("games.how"), "\n".join(told)), private=True)
-
-    return Act(tell, label=place.t("games.how"), style=discord.ButtonStyle.secondary)
-
-
-def whole(place: Place, title: str, told: Lines) -> Act:
-    """Return a button that shows all lines of a long answer, page by page, only to the person who presses it."""
-
-    async def show_all(interaction: Question) -> None:
-        pages = paged(told, PAGE)
-        await Paginator(interaction, place.t, title, of_pages(pages), len(pages)).send(private=True)
-
-    return Act(show_all, label=place.t("games.all", count=len(told)), style=discord.ButtonStyle.secondary)
 
 
 async def setup(bot: Face) -> None:

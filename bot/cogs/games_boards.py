@@ -12,9 +12,10 @@ from bot.cogs.access import Defer, Level, needs
 from bot.cogs.autocomplete import complete_map, complete_server
 from bot.cogs.errors import UserError
 from bot.cogs.face import Cog, Face, Question
-from bot.cogs.games import PAGE, asking, how, meant, period_of, present, scope_for, whole
+from bot.cogs.games import asking, meant, period_of, scope_for
 from bot.cogs.games_maps import map_of
 from bot.cogs.games_options import complete_metric, complete_period, complete_record
+from bot.cogs.games_view import PAGE, how, present, whole
 from bot.cogs.text import escape
 from bot.stats.leaderboards import DEFAULT_METRIC, METRICS, leaderboard
 from bot.stats.records import RECORD_METRICS, Grain, records

@@ -13,8 +13,9 @@ from bot.cogs.access import Defer, Level, needs
 from bot.cogs.autocomplete import complete_map, complete_server, visible_servers
 from bot.cogs.errors import UserError
 from bot.cogs.face import Cog, Face, Question
-from bot.cogs.games import PAGE, Place, asking, how, meant, near_maps, period_of, present, scope_for, whole
+from bot.cogs.games import Place, asking, meant, near_maps, period_of, scope_for
 from bot.cogs.games_options import complete_metric, complete_period, complete_weapon
+from bot.cogs.games_view import PAGE, how, present, whole
 from bot.cogs.paging import Paginator, of_pages, paged
 from bot.cogs.text import escape
 from bot.stats.errors import AmbiguousError

@@ -15,7 +15,8 @@ from bot.cogs.answers import Card, show
 from bot.cogs.autocomplete import complete_server
 from bot.cogs.errors import UserError
 from bot.cogs.face import Cog, Face, Question
-from bot.cogs.games import GameView, Place, asking, games_of, present
+from bot.cogs.games import Place, asking, games_of
+from bot.cogs.games_view import GameView, present
 from bot.cogs.text import escape
 from bot.cogs.views import Act
 from bot.stats.errors import NotFoundError

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Final
 
 from bot.cards.words import words_for
@@ -20,7 +20,7 @@ SPANS: Final = ("7d", "30d", "90d")
 async def complete_period(interaction: Question, current: str) -> list[Entry]:
     """Offer periods; the value is what `bot.stats.periods` reads. Others may be typed."""
     t = await interaction.client.texts_for(interaction, private=True)
-    now = datetime.fromtimestamp(interaction.client.clock())  # noqa: DTZ006 - only which years are offered
+    now = datetime.fromtimestamp(interaction.client.clock(), UTC)
     offered = [(t("games.all_time"), "all"), (t("games.this_season"), "season")]
     offered += [(t("games.last_days", count=int(span[:-1])), span) for span in SPANS]
     offered += [(str(year), str(year)) for year in (now.year, now.year - 1)]

@@ -17,9 +17,10 @@ from bot.cogs.answers import answer
 from bot.cogs.autocomplete import complete_map, complete_player, complete_server
 from bot.cogs.errors import UserError
 from bot.cogs.face import Cog, Face, Question
-from bot.cogs.games import Place, asking, how, meant, period_of, player_of, present, scope_for
+from bot.cogs.games import Place, asking, meant, period_of, player_of, scope_for
 from bot.cogs.games_maps import map_of
 from bot.cogs.games_options import complete_period
+from bot.cogs.games_view import how, present
 from bot.cogs.panel import panel
 from bot.cogs.text import escape
 from bot.cogs.views import Act

@@ -16,7 +16,8 @@ from bot.cogs.access import Defer, Level, needs
 from bot.cogs.autocomplete import MOST_CHOICES, complete_server, complete_session
 from bot.cogs.errors import UserError
 from bot.cogs.face import Cog, Face, Question
-from bot.cogs.games import Place, asking, how, meant, present
+from bot.cogs.games import Place, asking, meant
+from bot.cogs.games_view import how, present
 from bot.cogs.text import escape, plain
 from bot.cogs.views import Act
 from bot.stats.errors import AmbiguousError
