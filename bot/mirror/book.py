@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import and_, bindparam, func, or_, select, update
@@ -72,6 +73,12 @@ class Copy:
     def server(self) -> str:
         """The game server's name: the key's first part."""
         return self.key.partition("/")[0]
+
+
+_OF_A_COPY = itemgetter(
+    *(mirror_objects.columns.keys().index(item.name) for item in fields(Copy) if item.name in mirror_objects.columns)
+)
+"""Takes a copy's fields from a row of the whole table, in their order; a cycle reads every row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -415,6 +422,4 @@ class Book:
 
 def copy_of(row: Any) -> Copy:
     """Return a row of `mirror_objects` as what it says of a file."""
-    values = dict(row._mapping)
-    del values["destination_id"], values["queued_at"]
-    return Copy(**values)
+    return Copy(*_OF_A_COPY(row))
