@@ -4,7 +4,7 @@ The outbox says what happened, once for all guilds. Each guild has a cursor into
 the cursor and writes the posts that come of it in one transaction, so that nothing is planned twice or passed over. A
 post is `queued`, then `sending` (committed before Discord is asked), then `sent` with its message. One that is found
 `sending` after a crash may or may not be at Discord: it is sent again with the same nonce, of which Discord makes one
-message while it remembers that (minutes), or looked for in the channel by whoever sends.
+message while it remembers that (minutes), after it was looked for in the channel by whoever sends.
 """
 
 from __future__ import annotations
@@ -17,11 +17,14 @@ from typing import Any, Final
 from sqlalchemy import Row, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bot.db.engine import Database
+from bot.db.engine import Database, chunks
 from bot.db.schema import announcement_cursors, guild_posts, guild_servers, guilds, outbox
 
 FIRST_WAIT: Final = 30
 """Seconds before a post that failed is tried again; twice as long after each further failure."""
+
+LONGEST_WAIT: Final = 900
+"""Seconds between two tries while Discord does not answer: it is seen a quarter of an hour after it is back."""
 
 MOST_TRIES: Final = 8
 """Tries after which a post is given up: it would be old news."""
@@ -44,12 +47,13 @@ class News:
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """Something to post: `kind` and `key` say what, and are posted once in a guild."""
+    """Something to post: `kind` and `key` say what, and are posted once in a guild; not before `not_before`."""
 
     kind: str
     key: str
     channel_id: int
     outbox_id: int | None = None
+    not_before: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +73,7 @@ class Post:
     error: str | None
     created_at: int
     sent_at: int | None
+    outbox_id: int | None = None
 
 
 class Posts:
@@ -138,6 +143,7 @@ class Posts:
             "state": "queued",
             "nonce": secrets.token_hex(10),  # Discord takes 25 characters
             "tries": 0,
+            "next_try_at": item.not_before,
             "created_at": int(self.clock()),
         }
         result = await connection.execute(insert(guild_posts).returning(guild_posts), row)
@@ -145,20 +151,25 @@ class Posts:
 
     # ------------------------------------------------------------------ sending
 
-    async def due(self, *, limit: int = 20) -> list[Post]:
-        """Return the posts to send now, oldest first; first of all those that were being sent when we died."""
+    async def due(self, guild_id: int | None = None, *, limit: int = 20) -> list[Post]:
+        """Return the posts to send now, oldest first; first of all those that were being sent when we died.
+
+        Args:
+            guild_id: whose; all if None.
+            limit: posts at most.
+        """
         c = guild_posts.c
-        ready = or_(
-            c.state == "sending",
-            (c.state == "queued") & or_(c.next_try_at.is_(None), c.next_try_at <= int(self.clock())),
-        )
+        ready = c.state.in_(("queued", "sending")) & or_(c.next_try_at.is_(None), c.next_try_at <= int(self.clock()))
         query = select(guild_posts).where(ready).order_by(c.state.desc(), c.id).limit(limit)
+        if guild_id is not None:
+            query = query.where(c.guild_id == guild_id)
         async with self.database.read() as connection:
             return [_post(row) for row in await connection.execute(query)]
 
-    async def sending(self, post_id: int) -> None:
-        """Take note that Discord is about to be asked. Committed before it is."""
-        await self._change(post_id, {"state": "sending"}, only=("queued", "sending"))
+    async def sending(self, post_id: int, channel_id: int | None = None) -> None:
+        """Take note that Discord is about to be asked, and for which channel. Committed before it is."""
+        where = {} if channel_id is None else {"channel_id": channel_id}
+        await self._change(post_id, {"state": "sending", **where}, only=("queued", "sending"))
 
     async def sent(self, post_id: int, message_id: int, digest: str) -> None:
         """Take note that a post is at Discord."""
@@ -181,6 +192,24 @@ class Posts:
             }
             await connection.execute(update(guild_posts).where(guild_posts.c.id == post_id).values(values))
 
+    async def waits(self, post: Post, error: str, *, doubtful: bool) -> None:
+        """Take note that Discord cannot be asked just now; the post is tried again, however often that takes.
+
+        Args:
+            post: which.
+            error: why not.
+            doubtful: Discord may have taken it all the same, as where its answer got lost: then it is looked for
+                before it is sent again.
+        """
+        wait = min(FIRST_WAIT * 2 ** min(post.tries, 10), LONGEST_WAIT)
+        values = {"state": "sending" if doubtful else "queued", "tries": post.tries + 1, "error": error[:500]}
+        values["next_try_at"] = int(self.clock()) + wait
+        await self._change(post.id, values, only=("queued", "sending"))
+
+    async def put_off(self, post_id: int, until: int) -> None:
+        """Take note that it is too early for a post: what it tells goes on."""
+        await self._change(post_id, {"state": "queued", "next_try_at": until}, only=("queued", "sending"))
+
     async def dropped(self, post_id: int, reason: str) -> None:
         """Take note that a post is not to be sent any more: it was overtaken, or nobody wants it."""
         await self._change(post_id, {"state": "dropped", "error": reason}, only=("queued", "sending"))
@@ -191,6 +220,30 @@ class Posts:
         """Return a guild's post of something."""
         async with self.database.read() as connection:
             return await _find(connection, guild_id, kind, key)
+
+    async def any_of(self, connection: AsyncConnection, guild_id: int, kind: str, keys: Iterable[str]) -> bool:
+        """Tell whether a guild has a post with one of these keys, whatever became of it."""
+        c = guild_posts.c
+        for part in chunks(keys, 500):
+            query = select(c.id).where(c.guild_id == guild_id, c.kind == kind, c.key.in_(part)).limit(1)
+            if (await connection.execute(query)).first() is not None:
+                return True
+        return False
+
+    async def by_nonce(self, nonce: str) -> Post | None:
+        """Return the post that a message's buttons belong to."""
+        query = select(guild_posts).where(guild_posts.c.nonce == nonce)
+        async with self.database.read() as connection:
+            row = (await connection.execute(query)).one_or_none()
+        return None if row is None else _post(row)
+
+    async def sent_since(self, guild_id: int, since: int, *, limit: int = 200) -> list[Post]:
+        """Return the posts that stand in a guild since then, oldest first, which may have to show something else."""
+        c = guild_posts.c
+        mine = (c.guild_id == guild_id) & (c.state == "sent") & (c.sent_at >= since)
+        query = select(guild_posts).where(mine).order_by(c.id.desc()).limit(limit)
+        async with self.database.read() as connection:
+            return [_post(row) for row in reversed((await connection.execute(query)).all())]
 
     async def edited(self, post_id: int, digest: str) -> None:
         """Take note that a message shows something else now."""
@@ -228,4 +281,5 @@ def _post(row: Row[Any]) -> Post:
         error=row.error,
         created_at=row.created_at,
         sent_at=row.sent_at,
+        outbox_id=row.outbox_id,
     )
