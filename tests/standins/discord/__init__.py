@@ -56,9 +56,9 @@ The world: `world.guild`, `world.channel`, `world.owner`, `world.user(name, perm
 `add_guild`, `add_channel(overwrites={role: Overwrite(deny=Permission.SEND_MESSAGES)})`, `add_role`, `set_permissions`,
 `bot_role()`, `override_command`, `messages(channel)`, `calls`, `pings`, `clock.advance(seconds)`.
 
-What goes wrong on purpose: `world.faults.rate_limit(route, limit, window)`, `next_429`, `next_5xx`, `drop_connection`;
-`world.gateway.kill(code)`, `cut`, `reconnect`, `invalidate`, `outage(guild)`, `zombie`. `world.portal_intents` switches
-privileged intents on.
+What goes wrong on purpose: `world.faults.rate_limit(route, limit, window)`, `next_429`, `next_5xx`, `drop_connection`,
+`lose_answer`; `world.gateway.kill(code)`, `cut`, `reconnect`, `invalidate`, `outage(guild)`, `zombie`.
+`world.portal_intents` switches privileged intents on.
 
 Silence is failure. The `world` fixture ends with `world.verify()`, which raises Violation over everything that was not
 declared: an interaction without an answer in 3 s (`world.expects_fault("unanswered")`), "thinking…" that never ends

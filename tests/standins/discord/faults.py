@@ -54,6 +54,7 @@ class Faults:
         self._next_429: list[tuple[str, float, str | None]] = []
         self._next_5xx: dict[str | None, list[int]] = defaultdict(list)
         self._next_drop: list[str | None] = []
+        self._next_lost: list[str | None] = []
 
     def rate_limit(self, route: str, limit: int, window: float) -> None:
         """Allow `limit` requests per `window` seconds on a route, e.g. `POST /channels/{channel_id}/messages`.
@@ -75,7 +76,19 @@ class Faults:
         """Cut the connection at the next request, of `route` if given, without an answer."""
         self._world.run(lambda: self._next_drop.append(route))
 
+    def lose_answer(self, *, route: str | None = None) -> None:
+        """Do what the next request asks for, of `route` if given, and cut the connection instead of saying so."""
+        self._world.run(lambda: self._next_lost.append(route))
+
     # -- for the server
+
+    def loses_answer(self, route: str) -> bool:
+        """Tell whether the answer to this request, which was done, is to get lost."""
+        for wanted in self._next_lost:
+            if wanted in (None, route):
+                self._next_lost.remove(wanted)
+                return True
+        return False
 
     def inject(self, route: str) -> int | None:
         """Return the status of a server error to answer with, None for none.

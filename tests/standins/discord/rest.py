@@ -155,6 +155,8 @@ class Rest:
             world.faults.count(name, major, counts_globally=not by_token)
             headers = world.faults.headers(name, major)
             answer = self._answer(http, request, found)
+            if world.faults.loses_answer(name):
+                raise DropConnection
         except DropConnection:
             self._note(world, replace(call, status=0, injected=True))
             if http.transport is not None:

@@ -19,6 +19,9 @@ REACTION = MESSAGE + "/reactions/{emoji}"
 OLD = 3600.0
 """Seconds after which edits of a message are counted."""
 
+NONCE_REMEMBERED = 180.0
+"""Seconds for which `enforce_nonce` finds a message. Discord says "the past few minutes"."""
+
 OLD_EDITS = 3
 """How many edits of an old message are let through. Discord does not publish the number."""
 
@@ -51,9 +54,34 @@ def create(request: Request) -> Json:
         _require(request, channel, Permission.EMBED_LINKS)
     if request.files:
         _require(request, channel, Permission.ATTACH_FILES)
+    if request.body.get("enforce_nonce") and (known := _of_nonce(request, channel)) is not None:
+        return known.payload()
     message, ping = messages.create(request.world, channel, request.body, request.files, by_interaction=False)
     request.world.store_message(message, ping=ping)
     return message.payload()
+
+
+def _of_nonce(request: Request, channel: Channel) -> Message | None:
+    """Return the bot's own message of that nonce, where it is still remembered: then no other one is made."""
+    world = request.world
+    return next(
+        (
+            message
+            for message in world.visible(channel)
+            if message.nonce is not None
+            and str(message.nonce) == str(request.body.get("nonce"))
+            and message.author is world.bot
+            and world.clock.now() - message.created_at <= NONCE_REMEMBERED
+        ),
+        None,
+    )
+
+
+def _looked_up(message: Message) -> Json:
+    """Return a message as it is found later: what its nonce was is not kept for long."""
+    payload = message.payload()
+    payload.pop("nonce", None)
+    return payload
 
 
 @route("GET", MESSAGES)
@@ -72,14 +100,14 @@ def history(request: Request) -> list[Json]:
         chosen = [message for message in found if message.id > int(after)][:limit]
     else:
         chosen = [message for message in found if before is None or message.id < int(before)][-limit:]
-    return [message.payload() for message in reversed(chosen)]
+    return [_looked_up(message) for message in reversed(chosen)]
 
 
 @route("GET", MESSAGE)
 def get(request: Request) -> Json:
     channel = visible_channel(request)
     _require(request, channel, Permission.READ_MESSAGE_HISTORY)
-    return _message(request, channel).payload()
+    return _looked_up(_message(request, channel))
 
 
 @route("PATCH", MESSAGE)
