@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -16,8 +15,8 @@ from bot.ingest.rules import CountingRules
 from bot.mirror.copy import Copier
 from bot.mirror.restore import RestoreReport, drill, restore_from
 from tests.ingest.world import ZONE, Files, facts
-from tests.mirror.copying import House, bucket, some_files
-from tests.standins.objectstores import FaultProxy
+from tests.mirror.conftest import ONE_OF_EACH, OVER_HTTP, Place, every_kind
+from tests.mirror.copying import House, some_files
 
 
 async def _restored(house: House, copier: Copier, **options: Any) -> RestoreReport:
@@ -67,27 +66,31 @@ async def test_a_lost_machine_comes_back_from_a_folder(tmp_path: Path, database:
     await _wipe_and_restore(House(tmp_path, database), empty, settings, some_files(60))
 
 
-@pytest.mark.parametrize("engine", ["aioboto3", "obstore"])
-async def test_a_lost_machine_comes_back_from_s3(
-    tmp_path: Path, migrated_sqlite: Path, empty: Database, moto: str, engine: str
-) -> None:
+@pytest.fixture
+async def first(tmp_path: Path, migrated_sqlite: Path) -> AsyncIterator[Database]:
     shutil.copyfile(migrated_sqlite, tmp_path / "first.db")
     database = Database(f"sqlite+aiosqlite:///{tmp_path / 'first.db'}")
-    try:
-        async with FaultProxy(moto) as proxy:
-            settings = bucket(proxy, f"t-{secrets.token_hex(6)}", engine=engine)
-            await _wipe_and_restore(House(tmp_path, database), empty, settings, some_files(30))
-    finally:
-        await database.close()
+    yield database
+    await database.close()
 
 
+@every_kind(*OVER_HTTP)
+async def test_a_lost_machine_comes_back_from_every_kind_of_store(
+    tmp_path: Path, first: Database, empty: Database, place: Place
+) -> None:
+    await _wipe_and_restore(House(tmp_path, first), empty, _settings(place), some_files(30))
+
+
+@every_kind(*ONE_OF_EACH, "directory")
 async def test_real_rounds_come_back(
-    tmp_path: Path, database: Database, empty: Database, real_rounds_folder: Path
+    tmp_path: Path, first: Database, empty: Database, place: Place, real_rounds_folder: Path
 ) -> None:
     files = {path.name: path.read_bytes() for path in sorted(real_rounds_folder.glob("*-round-?.txt"))}
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    await _wipe_and_restore(House(tmp_path, database), empty, {"kind": "directory", "path": folder}, files)
+    await _wipe_and_restore(House(tmp_path, first), empty, _settings(place), files)
+
+
+def _settings(place: Place) -> dict[str, Any]:
+    return {name: value for name, value in place.base.items() if name != "name"}
 
 
 async def test_a_drill_proves_the_way_back_and_notices_what_is_lost(tmp_path: Path, database: Database) -> None:
