@@ -54,7 +54,7 @@ def without(answer: T, hidden: Set[int], shown_as: str) -> T:
 def _without(value: Any, hidden: Set[int], shown_as: str) -> Any:
     if isinstance(value, PlayerInfo):
         return PlayerInfo(value.id, "", shown_as) if value.id in hidden else value
-    if isinstance(value, tuple):
+    if isinstance(value, tuple) and not hasattr(value, "_fields"):  # a named one, such as a weapon, stays what it is
         kept = [item for item in value if not (isinstance(item, _RANKED) and item.player.id in hidden)]
         return tuple(_without(item, hidden, shown_as) for item in kept)
     if isinstance(value, dict):
