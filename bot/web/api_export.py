@@ -8,10 +8,10 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Query, Request
-from sqlalchemy import select, tuple_
+from sqlalchemy import case, select, tuple_
 from starlette.responses import StreamingResponse
 
-from bot.db.schema import player_rounds, players, rounds, servers
+from bot.db.schema import hidden_players, player_rounds, players, rounds, servers
 from bot.web.api_games import MapName, PeriodText, Server, scope_of
 from bot.web.auth import Games
 from bot.web.problems import ProblemError, responses
@@ -54,7 +54,8 @@ async def as_csv(
 ) -> StreamingResponse:
     """Write one line for each player and round, the oldest first; a number that a file does not tell is empty.
 
-    A text that a spreadsheet would take for a formula begins with an apostrophe.
+    Who does not want to be shown has neither name nor GUID. A text that a spreadsheet would take for a formula begins
+    with an apostrophe.
     """
     conditions = await _conditions(state, period, server, map_name, counted=counted)
 
@@ -135,8 +136,10 @@ async def _parts(state: WebState, conditions: Sequence[Any]) -> AsyncIterator[li
             if not found:
                 return
             head = (servers.c.name, r.file_name, r.map_name, r.number, r.ended_at, r.excluded.is_(None))
+            hidden = players.c.key.in_(select(hidden_players.c.player_key))
+            who = [case((hidden, ""), else_=column) for column in (players.c.guid, p.name)]
             query = (
-                select(*head, players.c.guid, p.name, p.team, *(p[name] for name in _NUMBERS))
+                select(*head, *who, p.team, *(p[name] for name in _NUMBERS))
                 .select_from(player_rounds)
                 .join(rounds, r.id == p.round_id)
                 .join(servers, servers.c.id == r.server_id)

@@ -16,12 +16,13 @@ from bot.stats.errors import NotFoundError
 from bot.stats.leaderboards import METRICS, Leaderboard, Metric, Scope, leaderboard
 from bot.stats.matches import MatchAnswer, match_answer
 from bot.stats.periods import PERIOD_HELP, parse_period
-from bot.stats.players import PlayerAnswer, PlayerHit, find_player, find_players, player_answer
+from bot.stats.players import PlayerAnswer, PlayerHit, player_answer
 from bot.stats.rounds import RoundAnswer, round_answer
 from bot.stats.sessions import SELECTOR_HELP, SessionAnswer, find_session, session_answer
 from bot.web import listings
 from bot.web.auth import Games
 from bot.web.listings import MOST_ROWS, MatchRow, Page, PlayerRow, RoundRow, SessionRow
+from bot.web.privacy import shown_hits, shown_player
 from bot.web.problems import responses
 from bot.web.schemas import json_answer, list_of, model_of
 from bot.web.state import State
@@ -184,7 +185,7 @@ async def search(
 ) -> Response:
     """Find people by any name they ever had, best first, at most 25."""
     async with state.database.read() as connection:
-        return json_answer(request, await find_players(connection, q))
+        return json_answer(request, await shown_hits(request, connection, q))
 
 
 @router.get(
@@ -204,7 +205,7 @@ async def player(
 ) -> Response:
     """Answer about one player over a period, a server or a map."""
     async with state.database.read() as connection:
-        found = await find_player(connection, player)
+        found = await shown_player(request, connection, player)
         scope = await scope_of(connection, period, server, map_name, state.clock())
         return json_answer(request, await player_answer(connection, found.id, scope=scope))
 

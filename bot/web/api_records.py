@@ -12,12 +12,12 @@ from bot.stats.compare import FEWEST, MOST, Comparison, compare
 from bot.stats.leaderboards import Scope, WhyEmpty
 from bot.stats.maps import MapAnswer, MapInfo, find_map, list_maps, map_answer
 from bot.stats.matches import PlayerInfo
-from bot.stats.players import find_player
 from bot.stats.records import Grain, Records, records
 from bot.stats.records_overview import all_records
 from bot.stats.weapons import WeaponOrder, WeaponSums, find_weapon, weapon_answer, weapon_table
 from bot.web.api_games import TEXT, Limit, MapName, PeriodText, Server, scope_of
 from bot.web.auth import Games
+from bot.web.privacy import shown, shown_player
 from bot.web.problems import responses
 from bot.web.schemas import json_answer, list_of, model_of
 from bot.web.state import State
@@ -115,7 +115,7 @@ async def compared(
 ) -> Response:
     """Compare two to four players: each metric with its percentile, and maps with and against each other."""
     async with state.database.read() as connection:
-        ids = [(await find_player(connection, text)).id for text in player]
+        ids = [(await shown_player(request, connection, text)).id for text in player]
         scope = await scope_of(connection, period, server, map_name, state.clock())
         return json_answer(request, await compare(connection, ids, scope=scope))
 
@@ -215,7 +215,7 @@ async def one_weapon(
     weapon = find_weapon(name)
     async with state.database.read() as connection:
         scope = await scope_of(connection, period, server, map_name, state.clock())
-        found = await weapon_answer(connection, weapon, order=order, scope=scope, limit=limit)
+        found = shown(request, await weapon_answer(connection, weapon, order=order, scope=scope, limit=limit))
     entries = tuple(
         WeaponPlace(entry.rank, entry.player, entry.value, WeaponNumbers.of(entry.sums)) for entry in found.entries
     )

@@ -14,8 +14,9 @@ from bot.web.access import Identity, Role, Scope, new_token, same
 from bot.web.discord_login import LoginError
 from bot.web.gate import CHALLENGE, SAFE
 from bot.web.pages import page
+from bot.web.privacy import note_hidden
 from bot.web.problems import ProblemError
-from bot.web.state import State, WebState
+from bot.web.state import State, WebState, web_state
 
 router = APIRouter(include_in_schema=False)
 
@@ -44,6 +45,8 @@ def requires(scope: Scope) -> Callable[..., Awaitable[Identity]]:
                 raise ProblemError(401, "log in, or send an API key", headers=CHALLENGE)
             raise ProblemError(403, f"this takes the scope {scope.value!r}, which {identity.name!r} does not have")
         await require_form_token(request, identity)
+        if scope is Scope.GAMES:
+            await note_hidden(request, web_state(request))
         return identity
 
     check.scope = scope  # type: ignore[attr-defined]

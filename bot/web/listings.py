@@ -18,7 +18,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import ColumnElement, Select, and_, func, literal, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bot.db.schema import matches, mirror_objects, players, processed_files, rounds, servers, sessions
+from bot.db.schema import hidden_players, matches, mirror_objects, players, processed_files, rounds, servers, sessions
 from bot.web.problems import ProblemError
 
 T = TypeVar("T")
@@ -280,9 +280,10 @@ def _round_row(row: Any) -> RoundRow:
 
 
 async def list_players(connection: AsyncConnection, *, cursor: str | None = None, limit: int = 50) -> Page[PlayerRow]:
-    """List players, who played last first; bots are left out."""
+    """List players, who played last first; bots and who does not want to be shown are left out."""
     c = players.c
-    query = select(c.id, c.guid, c.name, c.first_seen_at, c.last_seen_at).where(c.is_bot.is_(False))
+    shown = (c.is_bot.is_(False), c.key.not_in(select(hidden_players.c.player_key)))
+    query = select(c.id, c.guid, c.name, c.first_seen_at, c.last_seen_at).where(*shown)
     order = (c.last_seen_at, c.id)
     return await _page(connection, query, order, (int, int), cursor, limit, lambda row: PlayerRow(*row[:5]))
 

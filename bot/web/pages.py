@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
 from bot.web import assets, charts, text
+from bot.web.privacy import SOMEBODY, shown
 from bot.web.problems import TITLES
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ def templates() -> Environment:
         "query": query,
         "charts": charts,
         "NOTHING": text.NOTHING,
+        "SOMEBODY": SOMEBODY,
     }
     return found
 
@@ -97,7 +99,7 @@ def page(
             identity=request.state.identity,
             public_games=state.settings.public_games,
             now=state.clock(),
-            **values,
+            **{name: shown(request, value) for name, value in values.items()},
         )
     )
     return HTMLResponse(drawn, status, headers={"Vary": "Cookie, HX-Request", **(headers or {})})

@@ -15,7 +15,7 @@ from bot.stats.errors import NotFoundError
 from bot.stats.leaderboards import METRICS, Scope, leaderboard
 from bot.stats.matches import match_answer
 from bot.stats.periods import Period
-from bot.stats.players import find_player, find_players, player_answer
+from bot.stats.players import player_answer
 from bot.stats.rounds import round_answer
 from bot.stats.sessions import ORDER_RULE, find_session, session_answer
 from bot.web import listings, places
@@ -23,6 +23,7 @@ from bot.web.api_games import TEXT, Cursor, PeriodText, RowId, Server, scope_of
 from bot.web.auth import Games
 from bot.web.pages import page
 from bot.web.places import CopyRow
+from bot.web.privacy import shown_hits, shown_player
 from bot.web.state import State
 
 router = APIRouter(include_in_schema=False)
@@ -124,7 +125,7 @@ async def search(
 ) -> Response:
     """Find players; the one that a whole name or GUID means is shown at once."""
     async with state.database.read() as connection:
-        hits = await find_players(connection, q)
+        hits = await shown_hits(request, connection, q)
     if len(hits) == 1:
         from bot.web.pages import player_path
 
@@ -143,7 +144,7 @@ async def player(
 ) -> Response:
     """Show one player."""
     async with state.database.read() as connection:
-        found = await find_player(connection, player)
+        found = await shown_player(request, connection, player)
         scope = await scope_of(connection, period, server or None, None, state.clock())
         answer = await player_answer(connection, found.id, scope=scope, last_sessions=20)
         names = await server_names(connection)

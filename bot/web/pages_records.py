@@ -10,7 +10,6 @@ from starlette.responses import Response
 from bot.stats.compare import FEWEST, MOST, PERCENTILE_RULE, compare
 from bot.stats.leaderboards import DEFAULT_METRIC, METRICS, leaderboard
 from bot.stats.maps import find_map, list_maps, map_answer
-from bot.stats.players import find_player
 from bot.stats.records import Grain
 from bot.stats.records_overview import all_records
 from bot.stats.weapons import FORMULAS, WeaponOrder, find_weapon, weapon_answer, weapon_table
@@ -18,6 +17,7 @@ from bot.web.api_games import TEXT, MapName, PeriodText, Server, scope_of
 from bot.web.auth import Games
 from bot.web.pages import page
 from bot.web.pages_games import server_names
+from bot.web.privacy import shown_player
 from bot.web.state import State
 
 router = APIRouter(include_in_schema=False)
@@ -69,7 +69,7 @@ async def side_by_side(
     answer = None
     if len(wanted) >= FEWEST:
         async with state.database.read() as connection:
-            ids = [(await find_player(connection, text)).id for text in wanted]
+            ids = [(await shown_player(request, connection, text)).id for text in wanted]
             scope = await scope_of(connection, period, None, None, state.clock())
             answer = await compare(connection, ids, scope=scope)
     return page(request, "compare.html", title="Compare", wanted=wanted, answer=answer, rule=PERCENTILE_RULE)

@@ -18,6 +18,7 @@ from starlette.responses import Response
 from bot.stats.leaderboards import Metric
 from bot.stats.plain import RATIOS, plain
 from bot.stats.totals import Totals
+from bot.web.privacy import shown
 
 HIDDEN = {Metric: {"columns", "value", "rate"}}
 """Fields that `plain` leaves out."""
@@ -64,7 +65,7 @@ def _type_of(hint: Any, filled: Mapping[Any, Any]) -> Any:
 
 def json_answer(request: Request, value: Any, *, status: int = 200) -> Response:
     """Return a value as JSON with its mark; whoever has it already is told so and gets nothing again."""
-    text = json.dumps(plain(value), ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    text = json.dumps(plain(shown(request, value)), ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     mark = f'W/"{hashlib.sha256(text.encode()).hexdigest()[:32]}"'
     # What was asked without logging in may differ after it.
     headers = {"ETag": mark, "Vary": "Authorization, Cookie"}

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from sqlalchemy import insert, update
 
 from bot.db.engine import Database
-from bot.db.schema import audit, destinations, mirror_objects, players, processed_files
-from bot.web.access import Role
+from bot.db.schema import audit, destinations, hidden_players, mirror_objects, players, processed_files
+from bot.web.access import Role, Scope
 from bot.web.charts import Series, bars, lines, meter, nice, spark
 from bot.web.text import NOTHING, ago, clean, clock, finalize, moment, number, percent, size, span
 from tests.stats.games import Person, at, import_all, play_match
@@ -154,6 +154,34 @@ async def test_no_hostile_name_gets_out_of_its_place_on_any_page(played: Databas
         assert "\u202e" not in printed, path
         shown |= {name for name in HOSTILE if clean(name) in printed}
     assert set(HOSTILE) - {"@everyone"} <= shown, "a name that was on no page proves nothing"
+
+
+@pytest.mark.timeout(300)
+async def test_who_does_not_want_to_be_shown_has_no_name_anywhere(played: Database, tmp_path: Path) -> None:
+    async with played.write() as connection:
+        # dora leads everything; her GUID is the players' key.
+        row = {"player_key": "0000000B", "user_id": 1, "hidden_at": 1}
+        await connection.execute(insert(hidden_players).values(row))
+    async with open_site(played, tmp_path, web={"known_per_minute": 100_000}) as site:
+        pages = await crawl(site, Role.VIEWER)
+        async with await site.program(Scope.GAMES) as program:
+            for path in (
+                "/api/sessions/last", "/api/matches/2025-03-03-211003-supply", "/api/rounds/1", "/api/players",
+                "/api/players/emil", "/api/search?q=d", "/api/leaderboards/kills", "/api/records",
+                "/api/records/kills?grain=session", "/api/maps/supply", "/api/weapons/mp40",
+                "/api/compare?player=anna&player=emil", "/api/export/player-rounds.csv",
+            ):  # fmt: skip
+                pages[path] = (await program.get(path)).text
+            for asked in ("dora", "0000000B", "0000"):
+                answer = await program.get(f"/api/players/{asked}")
+                assert answer.status_code in (404, 409)
+                assert "dora" not in answer.text.replace("'dora'", "")
+            assert (await program.get("/api/compare?player=anna&player=dora")).status_code == 404
+    for path, text in pages.items():
+        assert "dora" not in text, path
+        assert "0000000B" not in text, path
+    assert "somebody" in pages["/sessions/2"], "the scoreboard lost a line"
+    assert "anna" in pages["/sessions/2"]
 
 
 async def test_pages_work_without_the_libraries(
