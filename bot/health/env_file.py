@@ -176,6 +176,19 @@ _EXAMPLE_HEAD = """\
 #   daily_snapshots = 7                # of the database, kept at each destination
 #   weekly_snapshots = 4
 #   monthly_snapshots = 12
+#
+# and who may see the web pages from other machines (an https proxy in front hands requests on to WEB_PORT):
+#
+#   [web]
+#   public_url = "https://stats.example.org"
+#   trusted_proxies = ["127.0.0.1"]    # whose X-Forwarded-For is believed
+#   public_games = false               # true: everybody may see games and players, without logging in
+#   metrics_token_env = "METRICS_TOKEN"
+#   discord_client_id = "123456789012345678"
+#   discord_client_secret_env = "DISCORD_CLIENT_SECRET"
+#   discord_guild = "234567890123456789"   # the Discord server whose roles count; redirect: public_url/login/callback
+#   viewer_roles = ["345678901234567890"]  # may look; the Discord server's own id means every member
+#   admin_roles = ["456789012345678901"]   # may do everything
 """
 
 
