@@ -131,6 +131,7 @@ _EXAMPLE_HEAD = """\
 #   key_path = "/home/bot/.ssh/id_ed25519"
 #   password_env = "SECOND_PASSWORD"   # the variable that holds the password, where there is no key
 #   time_zone = "Europe/Berlin"
+#   game_port = 27960                  # where it tells who is online
 #
 # and each place that copies of the files go to like one of these (secrets stay in the environment):
 #
