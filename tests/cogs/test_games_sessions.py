@@ -161,3 +161,30 @@ async def test_real_rounds(bot: StatsBot, world: World, real_rounds_folder: Path
     second = await private(await reply.click("Round 2"))
     assert "full hold 2:18" in second.text
     assert (await alice.slash("last")).files
+
+
+async def test_unused_buttons_are_put_away_in_their_own_message(
+    bot: StatsBot, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await an_evening(bot, world)
+    reply = await world.user("alice").slash("last")
+    monkeypatch.setattr("bot.cogs.games_view.UNUSED", 0.5)
+    # Whatever takes long is answered with a further message, and the press then stands for the one above.
+    monkeypatch.setattr("bot.cogs.answers.PATIENCE", 0.0)
+    match = await private(await reply.select("2. te_escape2"))
+    text, files = reply.text, len(reply.files)
+    await match.until(lambda shown: all(button.disabled for button in shown.buttons))
+    assert "te\\_escape2" in match.text
+    assert len(match.files) == 1
+    assert (reply.text, len(reply.files)) == (text, files)
+    assert not any(button.disabled for button in reply.buttons)
+
+
+async def test_unused_buttons_of_an_answer_are_put_away(
+    bot: StatsBot, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await an_evening(bot, world)
+    monkeypatch.setattr("bot.cogs.games_view.UNUSED", 0.5)
+    reply = await world.user("alice").slash("match")
+    await reply.until(lambda shown: all(button.disabled for button in shown.buttons))
+    assert len(reply.files) == 1
