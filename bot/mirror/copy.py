@@ -161,8 +161,12 @@ class Copier:
         if self.lease is not None:
             await self.lease.release()
 
-    async def store(self) -> ObjectStore:
+    async def store(self, *, reading: bool = False) -> ObjectStore:
         """Return the way in, opened and probed once.
+
+        Args:
+            reading: nothing is going to be written, so that credentials will do which may only read: no probe, which
+                writes its object. A folder is probed all the same: its mark tells it from a disk that is away.
 
         Raises:
             StoreError: it cannot be opened, or does not work; the message says why and what next.
@@ -170,7 +174,7 @@ class Copier:
         if self._store is None:
             condition = await self.book.open()
             self._store = self._open_store(self.settings, new=condition.capabilities is None)
-        if not self._probed:
+        if not self._probed and not (reading and self.settings.kind != "directory"):
             capabilities = await self._store.probe()
             await self.book.note_capabilities(capabilities)
             self._probed = True

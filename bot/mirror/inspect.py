@@ -240,7 +240,7 @@ async def inspect(copier: Copier, *, deep: bool = False) -> Inspected:
     listing: dict[str, ObjectInfo] = {}
     found: Deep | None = None
     try:
-        store = await copier.store()
+        store = await copier.store(reading=True)
         async with contextlib.aclosing(store.list()) as objects:
             async for info in objects:
                 listing[info.key] = info

@@ -49,7 +49,7 @@ async def prove_snapshot(copier: Copier, folder: Path) -> Proof:
         StoreError: the destination cannot be read, or the snapshot is damaged.
     """
     began = time.monotonic()
-    store = await copier.store()
+    store = await copier.store(reading=True)
     manifest = await choose(store, "latest")
     path = await fetch_snapshot(store, manifest, folder)
     if manifest.engine != "sqlite":

@@ -140,7 +140,7 @@ async def _find(copier: Copier, condition: Condition, copies: Sequence[Copy], *,
     finding = _Finding()
     last = await latest_run(copier.database, copier.name)
     try:
-        store = await copier.store()
+        store = await copier.store(reading=True)
         began = time.monotonic()
         whole = await list_all(store)
         finding.seconds = time.monotonic() - began

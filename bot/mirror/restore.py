@@ -84,7 +84,7 @@ async def restore_from(
     """
     began = time.monotonic()
     report = RestoreReport(copier.name, dry_run)
-    store = await copier.store()
+    store = await copier.store(reading=True)
     by_server: dict[str, list[ObjectInfo]] = {}
     async with contextlib.aclosing(store.list()) as listing:
         async for info in listing:

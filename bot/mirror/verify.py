@@ -176,7 +176,7 @@ async def _due(copier: Copier, percent: float | None, count: int | None) -> list
 
 
 async def _read_all(copier: Copier, due: Sequence[Copy], report: VerifyReport, progress: Progress | None) -> None:
-    store = await copier.store()
+    store = await copier.store(reading=True)
     work = _Reading(copier, store, report)
     for position in range(0, len(due), BATCH):
         if copier.ending or (await copier.book.open()).paused_at is not None:

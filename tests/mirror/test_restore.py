@@ -17,6 +17,7 @@ from bot.mirror.restore import RestoreReport, drill, restore_from
 from tests.ingest.world import ZONE, Files, facts
 from tests.mirror.conftest import ONE_OF_EACH, OVER_HTTP, Place, every_kind
 from tests.mirror.copying import House, some_files
+from tests.standins.objectstores import Answer
 
 
 async def _restored(house: House, copier: Copier, **options: Any) -> RestoreReport:
@@ -91,6 +92,26 @@ async def test_real_rounds_come_back(
 
 def _settings(place: Place) -> dict[str, Any]:
     return {name: value for name, value in place.base.items() if name != "name"}
+
+
+@every_kind(*ONE_OF_EACH)
+async def test_credentials_that_may_only_read_are_enough_for_the_way_back(
+    tmp_path: Path, first: Database, empty: Database, place: Place
+) -> None:
+    files = some_files(4)
+    house = House(tmp_path, first)
+    await house.take(files)
+    await house.copier("far", **_settings(place)).cycle()
+    await house.close()
+    place.http.on(
+        lambda request: request.method not in ("GET", "HEAD"), Answer(403, b"<Error><Code>AccessDenied</Code></Error>")
+    )
+    new = House(tmp_path / "new machine", empty, house.clock)
+    copier = new.copier("far", **_settings(place))
+    report = await _restored(new, copier)
+    assert (len(report.restored), report.failed) == (4, [])
+    assert (await copier.cycle()).error_code == "auth", "copying there needs more, and says so"
+    await new.close()
 
 
 async def test_a_drill_proves_the_way_back_and_notices_what_is_lost(tmp_path: Path, database: Database) -> None:
