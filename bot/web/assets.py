@@ -46,6 +46,11 @@ def scripts() -> list[str]:
     return [address(name) for name in ("htmx.js", "uplot.js", "live.js") if name in files()]
 
 
+def styles() -> list[str]:
+    """Return the addresses of the style sheets that are here; ours is the last, and wins."""
+    return [address(name) for name in ("uplot.css", "app.css") if name in files()]
+
+
 async def serve(request: Request) -> Response:
     """Send a file; it may be kept for ever."""
     name = request.path_params["name"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -73,6 +74,22 @@ def lines(series: Sequence[Series], label: str, *, since: int, until: int) -> Ma
     return Markup('<svg class="chart" viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg>').format(
         WIDTH, HEIGHT, clean(label), Markup("").join(parts)
     )
+
+
+def as_json(series: Sequence[Series], *, since: int, until: int) -> str:
+    """Return the same lines for a script that lets a pointer read them: one list of times, and values at each."""
+    times = sorted({since, until, *(max(at, since) for one in series for at, _ in one.points)})
+    values: list[list[float | None]] = []
+    for one in series:
+        held: float | None = None
+        changes = {max(at, since): value for at, value in one.points}
+        row: list[float | None] = []
+        for at in times:
+            held = changes.get(at, held)
+            row.append(held)
+        values.append(row)
+    names = [one.name.replace("_", " ") for one in series]
+    return json.dumps({"times": times, "names": names, "values": values})
 
 
 def nice(value: float) -> float:

@@ -44,6 +44,7 @@ def templates() -> Environment:
         "percent": text.percent,
         "static": assets.address,
         "scripts": assets.scripts,
+        "styles": assets.styles,
         "player_path": player_path,
         "query": query,
         "charts": charts,

@@ -21,7 +21,7 @@ from bot.web.api_games import TEXT, Cursor, RowId, Server
 from bot.web.api_status import find_destination, public_record
 from bot.web.api_sync import FileState, file_answer, for_viewer, shown_reason
 from bot.web.auth import Sync
-from bot.web.charts import lines
+from bot.web.charts import as_json, lines
 from bot.web.listings import list_files
 from bot.web.pages import page
 from bot.web.places import HIDDEN_ERROR
@@ -87,6 +87,7 @@ async def dashboard(request: Request, state: State, identity: Sync) -> Response:
         runs=[_seen_run(identity, run) for run in runs],
         series=series,
         chart=lines(series, label, since=since, until=now) if series else None,
+        chart_data=as_json(series, since=since, until=now),
         drift_days=DRIFT_DAYS,
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html.parser
+import json
 from itertools import pairwise
 from pathlib import Path
 from urllib.parse import urljoin, urlsplit
@@ -15,7 +16,7 @@ from sqlalchemy import insert, update
 from bot.db.engine import Database
 from bot.db.schema import audit, destinations, hidden_players, mirror_objects, players, processed_files
 from bot.web.access import Role, Scope
-from bot.web.charts import Series, bars, lines, meter, nice, spark
+from bot.web.charts import Series, as_json, bars, lines, meter, nice, spark
 from bot.web.text import NOTHING, ago, clean, clock, finalize, moment, number, percent, size, span
 from tests.stats.games import Person, at, import_all, play_match
 from tests.web.site import Site, open_site
@@ -278,6 +279,13 @@ def test_charts_say_in_words_what_they_show_and_escape_it() -> None:
     assert spark([1.0], "x") == ""
     assert 'width="50.00"' in meter(1, 2, "half")
     assert 'width="100.00"' in meter(5, 2, "more than all")
+
+
+def test_a_chart_s_script_gets_what_the_drawn_one_shows() -> None:
+    found = json.loads(
+        as_json([Series("not_sent", ((10, 2.0), (50, 0.0))), Series("b", ((50, 1.0),))], since=20, until=90)
+    )
+    assert found == {"times": [20, 50, 90], "names": ["not sent", "b"], "values": [[2.0, 0.0, 0.0], [None, 1.0, 1.0]]}
 
 
 @pytest.mark.parametrize(("value", "top"), [(0, 1), (1, 1), (2, 2), (3, 5), (7, 10), (11, 20), (99, 100), (101, 200)])
