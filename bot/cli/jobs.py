@@ -54,6 +54,48 @@ async def done_here(app: App, kind: str, arguments: dict[str, Any], *, quiet: bo
     return job
 
 
+NOBODY_CAME = 20.0
+"""Seconds after which a job that no process has taken is taken back."""
+
+
+async def done_there(app: App, kind: str, arguments: dict[str, Any], holder: str, *, quiet: bool) -> Job:
+    """Have the process do a job that runs already and has what the job needs, and see it to its end.
+
+    Args:
+        app: of this process, whose queue does not work.
+        kind: of the job.
+        arguments: of the job.
+        holder: the other process, for people.
+        quiet: show no progress.
+
+    Raises:
+        LeaseLostError: that process does no jobs; nothing was done.
+    """
+    import contextlib
+    import time
+
+    from bot.health.audit import command_line_actor
+    from bot.ingest.lease import LeaseLostError
+    from bot.jobs.job import JobError, JobState
+
+    job = await app.actions.submit(kind, arguments, command_line_actor())
+    if not quiet:
+        typer.echo(f"{holder} runs already and does it (job {job.id})", err=True)
+    began = time.monotonic()
+    with _bar(kind, quiet=quiet) as progress:
+        while job.active:
+            progress(job)
+            if job.state is JobState.QUEUED and time.monotonic() - began > NOBODY_CAME:
+                with contextlib.suppress(JobError):  # taken or ended in this very moment
+                    await app.actions.cancel(job.id, command_line_actor())
+                    raise LeaseLostError(
+                        f"{holder} works there just now, and takes no jobs; stop it first, or wait "
+                        "(a process that died lets go after two minutes)"
+                    )
+            job = await app.jobs.wait(job.id, 1.0)
+    return job
+
+
 def _bar(kind: str, *, quiet: bool) -> Any:
     from contextlib import contextmanager
 

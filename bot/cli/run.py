@@ -127,14 +127,12 @@ async def _sync(
         pollers = chosen(app, wanted)
         failure: GameServerError | None = None
         for poller in pollers:
-            if poller.lease is not None and (holder := await poller.lease.hold()) is not None:
-                fail(
-                    f"{holder.holder} polls {poller.server.name} just now; stop it first, or wait "
-                    "(a process that died lets go after two minutes)",
-                    ExitCode.PROBLEM,
-                )
             try:
-                record = await (_restore(poller, dry_run=dry_run) if restore else _poll(poller, quiet=quiet))
+                holder = await poller.lease.hold() if poller.lease is not None else None
+                if holder is not None:
+                    record = await _elsewhere(app, poller, holder.holder, restore=restore, dry_run=dry_run, quiet=quiet)
+                else:
+                    record = await (_restore(poller, dry_run=dry_run) if restore else _poll(poller, quiet=quiet))
             except GameServerError as error:
                 # One server that is down holds the others back from nothing.
                 failure = error
@@ -156,6 +154,21 @@ async def _sync(
             print_json({"servers": reports, "destinations": copies})
             raise typer.Exit(ExitCode.SERVER)
     return reports, copies, problems
+
+
+async def _elsewhere(
+    app: App, poller: Poller, holder: str, *, restore: bool, dry_run: bool, quiet: bool
+) -> dict[str, Any]:
+    """Have the process that polls this server do it, and return what it says of it: counts and the first names."""
+    from bot.cli.jobs import done_there, end_of
+
+    arguments: dict[str, Any] = {"server": poller.server.name}
+    if restore:
+        arguments["dry_run"] = dry_run
+    job = await done_there(app, "restore_missing" if restore else "poll", arguments, holder, quiet=quiet)
+    end_of(job, as_json=False)
+    (record,) = job.result["servers"]
+    return dict(record) | {"done_by": holder}
 
 
 async def _restore(poller: Poller, *, dry_run: bool) -> dict[str, Any]:
@@ -207,6 +220,9 @@ def _print_report(record: dict[str, Any]) -> None:
     if "error" in record:
         typer.echo(f"{name}: not polled")
         return
+    if "done_by" in record:
+        _print_elsewhere(record)
+        return
     if "listed" not in record:
         _print_restore(record)
         return
@@ -224,6 +240,23 @@ def _print_report(record: dict[str, Any]) -> None:
     if record["parked"]:
         typer.echo(f"  {record['parked']} files wait for a person: python -m bot files list --state failed")
     if record["suspicious"]:
+        typer.echo(f"  {record['suspicious']}")
+
+
+def _print_elsewhere(record: dict[str, Any]) -> None:
+    name = record["server"]
+    if "listed" in record:
+        outcomes = ", ".join(f"{count} {result}" for result, count in record["outcomes"].items()) or "nothing new"
+        typer.echo(f"{name}: {record['listed']} files listed, {record['fetched']} fetched, {outcomes}")
+    else:
+        would = "would come" if record["dry_run"] else "came"
+        typer.echo(
+            f"{name}: the archive misses {record['missing']} files; {record['from_server']} {would} from the game "
+            f"server, {record['from_database']} from the database"
+        )
+    for problem in record["problems"]:
+        typer.echo(f"  not imported: {problem['file']}: {problem['reason']}")
+    if record.get("suspicious"):
         typer.echo(f"  {record['suspicious']}")
 
 

@@ -80,6 +80,7 @@ async def server(tmp_path: Path, desk: Desk) -> AsyncIterator[SimulatedSftpServe
             REMOTE_STATS_PATH="stats",
             SSH_CHECK_INTERVAL="5",
             SERVER_TIMEZONE="Europe/Berlin",
+            WEB_PORT="0",
         )
         yield running
 
@@ -118,6 +119,32 @@ async def test_run_polls_until_sigterm_and_ends_cleanly(server: SimulatedSftpSer
     # Whoever comes next finds the lease let go of, and everything there.
     after = await desk.type("sync")
     assert "nothing new" in after.out, after.out + after.err
+
+
+async def test_sync_beside_a_running_bot_has_that_do_it(server: SimulatedSftpServer, desk: Desk) -> None:
+    desk.env["SSH_CHECK_INTERVAL"] = "3600"
+    process = await desk.start("run")
+    assert process.stderr is not None
+    seen = b""
+    async with asyncio.timeout(60):
+        while b"imported=" not in seen:
+            line = await process.stderr.readline()
+            assert line, seen.decode()
+            seen += line
+    lost = next((desk.folder / "local_stats").glob("*-round-1.txt"))
+    lost.unlink()
+    newer = next(iter(write_backlog(server.root / "stats", 5, 2, last_evening_end=datetime(2025, 3, 5, 23, 30)))).name
+    done = await desk.type("sync", "--json")
+    assert done.code == ExitCode.OK, done.err
+    (report,) = json.loads(done.out)["servers"]
+    assert report["done_by"]
+    assert newer in report["new_rounds"]
+    shown = await desk.type("sync", "--restore")
+    assert shown.code == ExitCode.OK, shown.err
+    assert "misses 1 files; 1 came from the game server" in shown.out
+    assert lost.exists()
+    process.send_signal(signal.SIGTERM)
+    assert await asyncio.wait_for(process.wait(), 30) == ExitCode.OK
 
 
 async def test_run_without_a_server_says_how_to_set_one_up(desk: Desk) -> None:
