@@ -1,0 +1,386 @@
+"""A job of the queue and its message in Discord: edited as the job goes on, also after a restart of the bot.
+
+The message is the bot's own, so the 15 minutes of an interaction do not matter. Which message shows which job is kept
+with its buttons (`bot.community.panels`): a bot that starts goes on where it left off, and a job that goes on under
+another id is followed there. What everybody reads holds counts alone; names and errors come from the button "Details",
+to whoever may see them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import json
+import time
+from typing import Any, Final
+
+import discord
+import structlog
+from discord import ui
+from sqlalchemy import select
+from sqlalchemy.exc import SQLAlchemyError
+
+from bot.cards.health_files import as_json, attached, differences_csv
+from bot.cards.health_work import actor_told, job_lines, job_title, outcome_lines, tone_of_job
+from bot.cogs.access import Level
+from bot.cogs.answers import Card, answer
+from bot.cogs.errors import UserError
+from bot.cogs.face import Face, Question
+from bot.cogs.long_job import EVERY, FRESH, Step, bar
+from bot.cogs.panel import Tone, panel
+from bot.cogs.persistent import PanelKind, panel_button
+from bot.cogs.setup import actor
+from bot.cogs.sync_scope import Sight, sight_for_all, sight_of
+from bot.cogs.text import escape
+from bot.community.panels import PanelState
+from bot.db.engine import DatabaseError
+from bot.db.schema import panels
+from bot.jobs.job import Job, JobError, JobState, JobUnknownError
+from bot.locales import Texts
+from bot.mirror.progress import Rate, eta
+from bot.mirror.runs import differences
+
+log = structlog.get_logger()
+
+KIND: Final = "job"
+"""Of kept buttons, and of what is kept with them: job, channel, message, language, who asked."""
+
+KEPT: Final = 14 * 86400.0
+"""Seconds that "Details" works."""
+
+QUICK: Final = 1.5
+"""Seconds in which a job may end before it gets a message of its own."""
+
+RESUMES_WITHIN: Final = 600.0
+"""Seconds in which an interrupted job has to go on before its message says that it did not."""
+
+LOOK_AGAIN: Final = 2.0
+
+
+def may_see(job: Job, sight: Sight) -> bool:
+    """Tell whether a job may be shown: one of a single game server to those who see that, others to the whole house."""
+    server = job.arguments.get("server")
+    of_destination = job.arguments.get("destination") is not None
+    return sight.sees(None if of_destination else server)
+
+
+class Follower:
+    """Keeps the messages of jobs up to date.
+
+    Args:
+        bot: whose.
+    """
+
+    def __init__(self, bot: Face) -> None:
+        self.bot = bot
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        bot.panel_kinds[KIND] = PanelKind(Level.ADMIN, self._pressed)
+
+    async def close(self) -> None:
+        """Leave all messages as they are; the next start goes on with them."""
+        for task in self._tasks.values():
+            task.cancel()
+        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+        self._tasks.clear()
+
+    # ------------------------------------------------------------------ asking
+
+    async def submit(
+        self, interaction: Question, sight: Sight, kind: str, arguments: dict[str, Any], *, quick: float = QUICK
+    ) -> Job:
+        """Ask for a job in the name of a person, and show how it goes.
+
+        Args:
+            interaction: what to answer: a command, or a press.
+            sight: what the person may see.
+            kind: of job.
+            arguments: of it.
+            quick: seconds to wait for its end before it gets a message of its own.
+
+        Raises:
+            UserError: it cannot be asked for.
+        """
+        job = await self.ask(interaction, kind, arguments)
+        if job.already and (link := await self._shown_in(job.id, interaction.guild_id)) is not None:
+            t = await self.bot.texts_for(interaction, private=True)
+            text = t("health.already", who=actor_told(job.actor, t), link=link)
+            await answer(interaction, panel(job_title(kind, arguments, t), text, tone=Tone.CARE), private=True)
+            return job
+        if quick:
+            job = await self.bot.app.jobs.wait(job.id, quick)
+        if job.active:
+            await self._open(interaction, job)
+        else:
+            await self._tell(interaction, sight, job)
+        return job
+
+    async def ask(self, interaction: Question, kind: str, arguments: dict[str, Any]) -> Job:
+        """Ask for a job in the name of a person.
+
+        Raises:
+            UserError: it cannot be asked for.
+        """
+        server = arguments.get("server")
+        if server is not None and server not in self.bot.app.pollers:
+            raise UserError("health.no_source", server=escape(server))  # the queue would name those of others
+        try:
+            return await self.bot.app.actions.submit(kind, arguments, actor(interaction))
+        except JobError as error:
+            raise refused(error) from error
+
+    async def _tell(self, interaction: Question, sight: Sight, job: Job) -> None:
+        """Answer the person alone with what came of a job, and its details."""
+        t = await self.bot.texts_for(interaction, private=True)
+        blocks = [sight.clean(line) for line in outcome_lines(job, t, reasons=sight.reasons)]
+        files = attached(sight.clean_files(await self._details(job)))
+        view = panel(job_title(job.kind, job.arguments, t), "\n".join(blocks), tone=tone_of_job(job))
+        for file in files:
+            view.add_item(ui.File(file.uri))
+        await answer(interaction, Card(view=view, files=files), private=True)
+
+    async def _details(self, job: Job) -> dict[str, bytes]:
+        """Return everything that a job left behind: its record, and of comparisons every name."""
+        files = {f"job-{job.id[:8]}.json": as_json(job.record())}
+        if job.kind == "mirror.reconcile" and isinstance(job.result, dict):
+            for record in job.result.get("destinations", ()):
+                run_id = record.get("id")
+                found = () if run_id is None else await differences(self.bot.database, run_id)
+                if found:
+                    files[f"run-{run_id}.csv"] = differences_csv(found)
+        return files
+
+    # ------------------------------------------------------------------ messages
+
+    async def _open(self, interaction: Question, job: Job) -> None:
+        """Give a job a message, and follow it there."""
+        shared = await self.bot.texts_for(interaction, private=False)
+        state = {
+            "job": job.id,
+            "language": shared.language,
+            "actor": job.actor,
+            "kind": job.kind,
+            "arguments": dict(job.arguments),
+        }
+        kept = await self.bot.panels.open(KIND, state, guild_id=interaction.guild_id, seconds=KEPT)
+        sent = None
+        # What everybody reads goes by what the Discord server may see, and not by who asked.
+        if interaction.guild_id is not None and may_see(job, await sight_for_all(interaction)):
+            sent = await self._post(interaction.channel, self._running(kept, job, None, shared))
+        t = await self.bot.texts_for(interaction, private=True)
+        title = job_title(job.kind, job.arguments, t)
+        if sent is not None:
+            text = t("job.follow", link=sent.jump_url)
+            kept = await self._keep(kept, channel=sent.channel.id, message=sent.id, posted_at=time.time())
+            await answer(interaction, panel(title, text), private=True)
+            self._follow(kept)
+            return
+        # No message of its own: the answer is edited for as long as Discord allows, and "/jobs show" tells the rest.
+        message = await answer(interaction, self._running(kept, job, None, t), private=True)
+        message = message or await interaction.original_response()
+        self._start(kept.token, self._follow_answer(kept, job.id, message, t))
+
+    async def _post(self, channel: object, view: ui.LayoutView) -> discord.Message | None:
+        if isinstance(channel, discord.abc.Messageable):
+            with contextlib.suppress(discord.Forbidden, discord.NotFound):
+                return await channel.send(view=view)
+        return None
+
+    async def _keep(self, kept: PanelState, **changes: Any) -> PanelState:
+        kept = dataclasses.replace(kept, state=kept.state | changes)
+        await self.bot.panels.keep(kept.token, kept.state)
+        return kept
+
+    def _running(self, kept: PanelState, job: Job, left: tuple[float, float] | None, t: Texts) -> ui.LayoutView:
+        row: ui.ActionRow[Any] = ui.ActionRow(
+            panel_button(kept, "details", label=t("health.details")),
+            panel_button(kept, "cancel", label=t("health.cancel"), style=discord.ButtonStyle.danger),
+        )
+        step = bar(Step(job.done, job.total, eta=left), t) if job.total or job.done else t("job.starting")
+        asked = t("health.asked_by", who=actor_told(job.actor, t))
+        return panel(job_title(job.kind, job.arguments, t), step, f"-# {asked}", row)
+
+    def _ended(self, kept: PanelState, job: Job, t: Texts) -> ui.LayoutView:
+        row: ui.ActionRow[Any] = ui.ActionRow(panel_button(kept, "details", label=t("health.details")))
+        text = "\n".join(outcome_lines(job, t, reasons=False))
+        asked = t("health.asked_by", who=actor_told(job.actor, t))
+        return panel(job_title(job.kind, job.arguments, t), text, f"-# {asked}", row, tone=tone_of_job(job))
+
+    async def _shown_in(self, job_id: str, guild_id: int | None) -> str | None:
+        """Return the link of the message of a job in this Discord server; None where it has none."""
+        for kept in await self._all_kept():
+            if kept.guild_id == guild_id and kept.state.get("job") == job_id and "message" in kept.state:
+                return f"https://discord.com/channels/{guild_id}/{kept.state['channel']}/{kept.state['message']}"
+        return None
+
+    async def _all_kept(self) -> list[PanelState]:
+        query = select(panels).where(panels.c.kind == KIND)
+        async with self.bot.database.read() as connection:
+            rows = (await connection.execute(query)).all()
+        return [PanelState(row.token, row.kind, row.guild_id, row.user_id, json.loads(row.state)) for row in rows]
+
+    # ------------------------------------------------------------------ following
+
+    async def resume(self) -> None:
+        """Go on with the messages of jobs that were not seen to their end; after each start."""
+        try:
+            kept_ones = await self._all_kept()
+        except (DatabaseError, SQLAlchemyError) as error:
+            log.warning("messages of jobs are not followed", reason=str(error).splitlines()[0])
+            return
+        for kept in kept_ones:
+            if kept.token not in self._tasks and "message" in kept.state and not kept.state.get("over"):
+                self._follow(kept)
+
+    def _follow(self, kept: PanelState) -> None:
+        self._start(kept.token, self._follow_message(kept))
+
+    def _start(self, token: str, work: Any) -> None:
+        task = self._tasks[token] = asyncio.create_task(work, name=f"message of a job {token}")
+        task.add_done_callback(lambda _: self._tasks.pop(token, None))
+
+    async def _follow_message(self, kept: PanelState) -> None:
+        t = self.bot.catalogue.texts(str(kept.state.get("language")))
+        job: Job | None = None
+        shown_at = 0.0
+        try:
+            async for job in self._steps(kept):
+                if job.id != kept.state["job"]:
+                    kept = await self._keep(kept, job=job.id)
+                if job.active and time.monotonic() - shown_at >= EVERY and (job.done or job.total):
+                    shown_at = time.monotonic()
+                    kept = await self._show(kept, self._running(kept, job, await self._left(job), t), t)
+            if job is not None:
+                await self._show(kept, self._ended(kept, job, t), t)
+                await self._keep(kept, over=True)
+        except discord.NotFound:
+            await self.bot.panels.close(kept.token)  # somebody deleted the message, or its channel: he had a reason
+        except JobUnknownError:
+            await self._keep(kept, over=True)
+        except (DatabaseError, SQLAlchemyError) as error:
+            log.warning("a job's message is not followed", reason=str(error).splitlines()[0])
+
+    async def _follow_answer(self, kept: PanelState, job_id: str, message: discord.Message, t: Texts) -> None:
+        kept = dataclasses.replace(kept, state=kept.state | {"job": job_id})
+        job: Job | None = None
+        shown_at = 0.0
+        try:
+            async for job in self._steps(kept):
+                if job.active and time.monotonic() - shown_at >= EVERY and (job.done or job.total):
+                    shown_at = time.monotonic()
+                    await message.edit(view=self._running(kept, job, await self._left(job), t))
+            if job is not None:
+                await message.edit(view=self._ended(kept, job, t))
+        except (discord.HTTPException, OSError, JobError, DatabaseError, SQLAlchemyError) as error:
+            log.info("an answer about a job is not brought up to date any more", reason=str(error))
+
+    async def _steps(self, kept: PanelState) -> Any:
+        """Yield a job as it goes on, over interruptions; the last one has ended for good."""
+        job_id = str(kept.state["job"])
+        while True:
+            job = await self.bot.app.jobs.get(job_id)
+            async with contextlib.aclosing(self.bot.app.jobs.watch(job_id)) as steps:
+                async for job in steps:
+                    if job.active:
+                        yield job
+            further = await self._goes_on(job) if job.state is JobState.INTERRUPTED else None
+            if further is None:
+                yield job
+                return
+            job_id = further
+
+    async def _goes_on(self, job: Job) -> str | None:
+        """Return the id under which an interrupted job goes on; None where it does not."""
+        kind = self.bot.app.actions.kinds.get(job.kind)
+        if kind is None or not kind.resumable:
+            return None
+        until = time.monotonic() + RESUMES_WITHIN
+        while time.monotonic() < until:
+            again = await self.bot.app.jobs.get(job.id)
+            if again.resumed_as is not None:
+                return again.resumed_as
+            await asyncio.sleep(LOOK_AGAIN)
+        return None
+
+    async def _left(self, job: Job) -> tuple[float, float] | None:
+        """Return how long copying will take, by what was measured at its destination; None where nobody can say."""
+        name = job.arguments.get("destination")
+        if job.kind not in ("mirror.backfill", "mirror.cycle") or not job.total:
+            return None
+        copier = self.bot.app.mirrors.copiers.get(str(name))
+        if copier is None:
+            return None
+        row = await copier.book.open()
+        found = eta(job.total - job.done, Rate(row.rate, row.rate_spread, row.rate_samples))
+        return None if found is None else (found.earliest, found.latest)
+
+    async def _show(self, kept: PanelState, view: ui.LayoutView, t: Texts) -> PanelState:
+        """Change a job's message; past an hour a new one goes on, for Discord slows edits of old ones down.
+
+        Raises:
+            discord.NotFound: it is not there any more.
+        """
+        channel = self.bot.get_partial_messageable(int(kept.state["channel"]), guild_id=kept.guild_id)
+        message = channel.get_partial_message(int(kept.state["message"]))
+        try:
+            if time.time() - float(kept.state.get("posted_at", 0)) <= FRESH:
+                await message.edit(view=view)
+                return kept
+            sent = await channel.send(view=view)
+            kept = await self._keep(kept, message=sent.id, posted_at=time.time())
+            text = t("job.continued", link=sent.jump_url)
+            await message.edit(view=panel(job_title(kept.state["kind"], kept.state["arguments"], t), text))
+        except discord.NotFound:
+            raise
+        except (discord.HTTPException, OSError) as error:
+            log.warning("progress cannot be shown", reason=str(error))
+        return kept
+
+    # ------------------------------------------------------------------ buttons
+
+    async def _pressed(self, interaction: Question, kept: PanelState, action: str) -> None:
+        sight = await sight_of(interaction)
+        try:
+            job = await self.bot.app.jobs.get(str(kept.state["job"]))
+            if not may_see(job, sight):
+                raise UserError("health.needs_whole")
+            if action == "cancel":
+                await self.bot.app.actions.cancel(job.id, actor(interaction))
+        except JobError as error:
+            raise refused(error) from error
+        t = await self.bot.texts_for(interaction, private=True)
+        if action == "cancel":
+            await answer(interaction, panel(t("health.cancel"), t("health.told_to_end")), private=True)
+        else:
+            await self.show_job(interaction, sight, job)
+
+    async def show_job(self, interaction: Question, sight: Sight, job: Job) -> None:
+        """Answer a person alone with all that is known of a job."""
+        t = await self.bot.texts_for(interaction, private=True)
+        text = "\n".join(sight.clean(line) for line in job_lines(job, t, reasons=sight.reasons))
+        files = [] if job.active else attached(sight.clean_files(await self._details(job)))
+        view = panel(t("health.job_title"), text, tone=tone_of_job(job))
+        for file in files:
+            view.add_item(ui.File(file.uri))
+        await answer(interaction, Card(view=view, files=files), private=True)
+
+
+def refused(error: JobError) -> UserError:
+    """Return what a person is told where a job cannot be asked for, shown or ended."""
+    if isinstance(error, JobUnknownError):
+        return UserError("health.no_job")
+    return UserError("health.refused", reason=escape(str(error), 600))
+
+
+def follower_of(bot: Face) -> Follower:
+    """Return the one follower of a bot.
+
+    Raises:
+        UserError: the commands about jobs are not loaded.
+    """
+    cog: Any = bot.get_cog("Jobs")
+    if cog is None:
+        raise UserError("health.no_jobs")
+    found = cog.follower
+    assert isinstance(found, Follower)  # noqa: S101 - for the type checker
+    return found
