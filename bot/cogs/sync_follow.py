@@ -171,7 +171,7 @@ class Follower:
         title = job_title(job.kind, job.arguments, t)
         if sent is not None:
             text = t("job.follow", link=sent.jump_url)
-            kept = await self._keep(kept, channel=sent.channel.id, message=sent.id, posted_at=time.time())
+            kept = await self._keep(kept, channel=sent.channel.id, message=sent.id, posted_at=self.bot.clock())
             await answer(interaction, panel(title, text), private=True)
             self._follow(kept)
             return
@@ -323,11 +323,11 @@ class Follower:
         channel = self.bot.get_partial_messageable(int(kept.state["channel"]), guild_id=kept.guild_id)
         message = channel.get_partial_message(int(kept.state["message"]))
         try:
-            if time.time() - float(kept.state.get("posted_at", 0)) <= FRESH:
+            if self.bot.clock() - float(kept.state.get("posted_at", 0)) <= FRESH:
                 await message.edit(view=view)
                 return kept
             sent = await channel.send(view=view)
-            kept = await self._keep(kept, message=sent.id, posted_at=time.time())
+            kept = await self._keep(kept, message=sent.id, posted_at=self.bot.clock())
             text = t("job.continued", link=sent.jump_url)
             await message.edit(view=panel(job_title(kept.state["kind"], kept.state["arguments"], t), text))
         except discord.NotFound:

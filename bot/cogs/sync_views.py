@@ -47,7 +47,7 @@ class StatusView(OwnView):
         self.clear_items()
         mention = self.latest.client.mention
         blocks = status_blocks(overview, self.t, mention, reasons=sight.reasons)
-        row: ui.ActionRow[Any] = ui.ActionRow(Act(self._look_again, label=self.t("health.refresh"), emoji="🔄"))
+        row: ui.ActionRow[Any] = ui.ActionRow(Act(self._look_again, label=self.t("health.refresh")))
         if sight.level >= Level.ADMIN:
             row.add_item(Act(self._share, label=self.t("health.share")))
         title = status_title(overview, self.t)
@@ -171,7 +171,7 @@ class FailedView(Paginator):
             for position, item in enumerate(self._page(number))
         ]
         self.add_item(ui.ActionRow(_RetryOne(self, options, self.t("health.retry_one"))))
-        self.add_item(ui.ActionRow(Act(self._all, label=self.t("health.retry_all"), emoji="🔁")))
+        self.add_item(ui.ActionRow(Act(self._all, label=self.t("health.retry_all"))))
 
     async def _all(self, interaction: Question) -> None:
         sight = await sight_of(interaction)
