@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bot.cli.common import ExitCode, fail, run
+from bot.cli.demo_news import newsroom, show_last_summary
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from bot.app import App
+    from bot.cli.demo_news import Tell
     from bot.config import Settings
     from bot.ingest.poll import Poller, PollReport
 
@@ -109,6 +111,7 @@ async def _first_day(settings: Settings, console: Console) -> None:
         await _backlog(app, poller, console)
         console.print("\n[bold]3.[/] Last night:")
         await _last_session(app, console)
+        await show_last_summary(app, console, ZONE)
         console.print(f"[bold]4.[/] Every file gets a copy in {DESTINATIONS[0]}.")
         await _fill(app, DESTINATIONS[0], console)
         console.print()
@@ -134,7 +137,8 @@ async def _second_day(
         if stop.is_set():
             return
         console.print(f"[bold]7.[/] The server plays on, a round every {every:g} s (Ctrl-C ends the demo).")
-        await _live(app, poller, folder, every, live, stop, console)
+        async with newsroom(app, console, ZONE) as tell:
+            await _live(app, poller, folder, every, live, stop, console, tell)
         await _show_destinations(app, console)
 
 
@@ -249,7 +253,7 @@ async def _diagnosis(poller: Poller, console: Console) -> None:
 
 
 async def _live(
-    app: App, poller: Poller, folder: Path, every: float, live: int, stop: asyncio.Event, console: Console
+    app: App, poller: Poller, folder: Path, every: float, live: int, stop: asyncio.Event, console: Console, tell: Tell
 ) -> None:
     """Let the simulated server play on, show each round as it arrives, and copy it everywhere."""
     from zoneinfo import ZoneInfo
@@ -285,7 +289,9 @@ async def _live(
             if playing in done:
                 playing.result()
             if waiting[0] in done:
-                await _show_round(poller, str(waiting[0].result()), console)
+                name = str(waiting[0].result())
+                await _show_round(poller, name, console)
+                await tell(name)
                 shown += 1
     finally:
         playing.cancel()

@@ -92,9 +92,10 @@ class Poster:
             await posts.sending(post.id, self.where.id)
             async with asyncio.timeout(PATIENCE):
                 message = await self.where.channel.send(**card.as_new(), nonce=post.nonce)
-        await posts.sent(post.id, message.id, due.subject.digest)
-        await self.bot.guild_book.channel_works(self.where.guild.id, Purpose.ANNOUNCEMENTS)
-        return True
+            await posts.sent(post.id, message.id, due.subject.digest)
+            await self.bot.guild_book.channel_works(self.where.guild.id, Purpose.ANNOUNCEMENTS)
+            return True
+        return False
 
     async def _find(self, post: Post) -> discord.Message | None:
         """Look for a post that may be there already."""
