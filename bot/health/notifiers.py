@@ -16,7 +16,6 @@ from datetime import UTC, datetime
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
-import aiohttp
 import stamina
 import structlog
 
@@ -252,6 +251,8 @@ class Link:
         raise AssertionError("unreachable")  # pragma: no cover - the last attempt returns or raises
 
     async def _once(self, method: str, more: str, body: Any, data: str | None, key: str | None) -> tuple[int, bytes]:
+        import aiohttp  # heavy, and needed only when there is somebody to tell
+
         headers = {} if key is None else {"Idempotency-Key": key}
         timeout = aiohttp.ClientTimeout(total=self.timeout)
         try:
