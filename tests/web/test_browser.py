@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Browser, BrowserContext, Page, async_playwright
+from playwright.async_api import Browser, BrowserContext, Page, Request, async_playwright
 from sqlalchemy import insert
 
 from bot.db.engine import Database
@@ -82,11 +82,12 @@ class Visit:
         self.wrong: list[str] = []
         page.on("console", lambda said: self.wrong.append(said.text) if said.type in ("error", "warning") else None)
         page.on("pageerror", lambda error: self.wrong.append(str(error)))
-        page.on(
-            "requestfailed",
-            # A stream that is left is no failure.
-            lambda asked: None if asked.url.endswith("/events") else self.wrong.append(f"not loaded: {asked.url}"),
-        )
+        page.on("requestfailed", self._not_loaded)
+
+    def _not_loaded(self, asked: Request) -> None:
+        # What a person leaves before it has come is no failure.
+        if asked.failure != "net::ERR_ABORTED":
+            self.wrong.append(f"not loaded: {asked.url}: {asked.failure}")
 
 
 @asynccontextmanager
