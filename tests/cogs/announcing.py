@@ -20,7 +20,7 @@ from tests.standins.discord.actors import Reply
 from tests.stats.games import Person, play_match
 
 EVERYTHING = (Announced.ROUNDS, Announced.MATCHES, Announced.SESSIONS)
-SERVER, ZONE = "main", "Europe/Berlin"
+SERVER, ZONE = "main", "UTC"
 
 ANNA = Person(1, "^1an^7na", damage_given=3000, kills=12)
 BERTA, CLEO, DORA = Person(2, "berta", damage_given=2000), Person(3, "cleo"), Person(4, "dora")
@@ -65,8 +65,7 @@ class Stage:
 
     def match(self, map_name: str = "supply", *, ago: float = 1500, **options: Any) -> list[Incoming]:
         """Return both files of a match that began `ago` seconds ago."""
-        zone = _zone()
-        start = datetime.fromtimestamp(self.clock() - ago, UTC).astimezone(zone).replace(tzinfo=None, microsecond=0)
+        start = datetime.fromtimestamp(self.clock() - ago, UTC).replace(tzinfo=None, microsecond=0)
         sides = options.pop("sides", ([CLEO, DORA], [ANNA, BERTA]))
         return play_match(start, map_name, *sides, **options)
 
@@ -96,9 +95,3 @@ class Stage:
         async with self.database.read() as connection:
             rows = await connection.execute(select(c.kind, c.state).where(c.guild_id == self.guild.id).order_by(c.id))
             return [(row.kind, row.state) for row in rows]
-
-
-def _zone() -> Any:
-    from zoneinfo import ZoneInfo
-
-    return ZoneInfo(ZONE)
