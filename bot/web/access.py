@@ -30,6 +30,10 @@ SESSION_SECONDS = {"viewer": 7 * 86400, "admin": 12 * 3600}
 """How long a login lasts. Discord is asked for roles at login only, so an admin's is short."""
 
 
+class LoginError(Exception):
+    """Nobody said who this is. The message is for the person who tries to log in."""
+
+
 class Scope(StrEnum):
     """What somebody may do."""
 

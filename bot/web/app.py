@@ -27,7 +27,6 @@ from bot.web import (
     pages_tasks,
     probes,
 )
-from bot.web.discord_login import DiscordLogin
 from bot.web.gate import Boundary, Gate
 from bot.web.problems import EXPECTED, MEDIA_TYPE, REFERENCE, Problem, answer_problem
 from bot.web.settings import WebSettings, web_settings
@@ -35,6 +34,7 @@ from bot.web.state import WebState
 
 if TYPE_CHECKING:
     from bot.app import App
+    from bot.web.discord_login import DiscordLogin
 
 LARGEST_BODY = 64 * 1024
 """Bytes. The largest form has a few hundred."""
@@ -80,6 +80,8 @@ def build_web(
     settings = settings or web_settings(app.settings)
     secret = settings.discord_client_secret()
     if login is None and settings.discord_login and secret is not None:
+        from bot.web.discord_login import DiscordLogin  # its library is needed only where this is set up
+
         login = DiscordLogin(settings, secret)
     state = WebState(app, settings, clock, login)
     web = FastAPI(

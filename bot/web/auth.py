@@ -10,8 +10,7 @@ from fastapi import APIRouter, Depends, Form, Query, Request, Security
 from fastapi.security import APIKeyCookie, HTTPBearer
 from starlette.responses import RedirectResponse, Response
 
-from bot.web.access import Identity, Role, Scope, new_token, same
-from bot.web.discord_login import LoginError
+from bot.web.access import Identity, LoginError, Role, Scope, new_token, same
 from bot.web.gate import CHALLENGE, SAFE
 from bot.web.pages import page
 from bot.web.privacy import note_hidden

@@ -11,7 +11,7 @@ from authlib.common.security import generate_token
 from authlib.integrations.base_client import OAuthError
 from authlib.integrations.httpx_client import AsyncOAuth2Client
 
-from bot.web.access import Role
+from bot.web.access import LoginError, Role
 from bot.web.settings import WebSettings
 
 log = structlog.get_logger()
@@ -23,10 +23,6 @@ DISCORD = "https://discord.com"
 
 PATIENCE = 10.0
 """Seconds that Discord has for each answer."""
-
-
-class LoginError(Exception):
-    """Discord did not say who this is. The message is for the person who tries to log in."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,9 +52,8 @@ async def metrics(request: Request, state: State) -> Response:
         waiting = select(jobs.c.kind, func.count()).where(jobs.c.state == "queued").group_by(jobs.c.kind)
         depth = dict.fromkeys(state.app.actions.kinds, 0)
         depth.update({kind: int(count) for kind, count in await connection.execute(waiting)})
-    counters = getattr(state.app, "counters", None)
     registry = CollectorRegistry()
-    registry.register(_Numbers(metrics_of(await overview(state), counters, depth)))
+    registry.register(_Numbers(metrics_of(await overview(state), state.app.counters, depth)))
     return Response(generate_latest(registry), media_type="text/plain; version=0.0.4; charset=utf-8")
 
 
