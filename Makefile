@@ -9,11 +9,12 @@ EVERY ?= 5
 LIVE ?= 0
 JOBS ?= 2
 
-.PHONY: help install demo test test-long check format bench example lock clean
+.PHONY: help install demo demo-discord test test-long check format bench example lock clean
 
 help:
 	@echo "make install     the virtual environment, in $(VENV)"
 	@echo "make demo        run the main job on a simulated game server (ROUNDS=$(ROUNDS) EVERY=$(EVERY))"
+	@echo "make demo-discord  an evening in a stand-in Discord; every message and picture into demo-output/discord"
 	@echo "make test        run the tests"
 	@echo "make test-long   run the long proofs whole (thirty kills, soaks)"
 	@echo "make check       ruff, mypy --strict, import-linter"
@@ -38,6 +39,9 @@ install: $(STAMP) $(ASSETS)
 
 demo: $(STAMP) $(ASSETS)
 	$(BIN)/python -m bot demo --rounds $(ROUNDS) --every $(EVERY) --live $(LIVE)
+
+demo-discord: $(STAMP)
+	$(BIN)/python -m tools.demo_discord demo-output/discord
 
 test: $(STAMP) $(ASSETS)
 	$(BIN)/python -m pytest -n $(JOBS) -m "not long" $(ARGS)

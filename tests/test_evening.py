@@ -89,11 +89,8 @@ async def test_an_evening(tmp_path: Path, discord_server: DiscordServer, world: 
 
         # Nobody plays on: the evening is summed up once, with its picture.
         evening.pass_time(minutes=30)
-        evening.bot.rounds_came()
-        announcer = evening.bot.get_cog("Announcer")
-        assert announcer is not None
-        announcer.wake()  # type: ignore[attr-defined]
-        await evening.until(lambda: len(evening.posted()) == 5, "the evening is summed up")
+        await evening.announce()
+        assert len(evening.posted()) == 5
         summary = evening.posted()[-1]
         assert "4 maps, 8 rounds" in summary.text
         assert summary.files[0].description

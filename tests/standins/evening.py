@@ -25,6 +25,7 @@ from pydantic import SecretStr
 from bot.app import App, opened
 from bot.client import Presence, StatsBot, discord_face
 from bot.cogs.alert_channel import AlertChannels
+from bot.cogs.announcer import Announcer
 from bot.community.guilds import Announced, Purpose
 from bot.config import Settings, load_settings
 from bot.jobs.job import Job
@@ -129,6 +130,12 @@ class Evening:
         for _ in range(times):
             await self.app.watch.check()
             self.pass_time(minutes=1)
+
+    async def announce(self) -> None:
+        """Have everything said that there is to say."""
+        announcer = self.bot.get_cog("Announcer")
+        assert isinstance(announcer, Announcer)
+        await announcer.step()
 
     # ------------------------------------------------------------------ what is seen
 
