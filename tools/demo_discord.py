@@ -116,6 +116,7 @@ def _marked(text: str) -> str:
         shown = html.escape(line, quote=False)
         shown = re.sub(r"&lt;t:(\d+):(\w)&gt;", _time, shown)
         shown = re.sub(r"&lt;/([\w -]+):\d+&gt;", r"<code>/\1</code>", shown)
+        shown = re.sub(r"&lt;([@#])&amp;?!?\d+&gt;", r"<code>\1…</code>", shown)
         shown = re.sub(r"(?<!\\)`([^`]+)`", r"<code>\1</code>", shown)
         shown = re.sub(r"(?<!\\)\*\*(.+?)(?<!\\)\*\*", r"<b>\1</b>", shown)
         shown = re.sub(r"(?<!\\)__(.+?)(?<!\\)__", r"<u>\1</u>", shown)

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from bot.cards.texts import Language, attack_told, clock, flags_told, result_told, result_word
+from bot.cards.texts import Language, attack_told, clock, flags_told, result_told
 from bot.cogs.text import escape, when
 from bot.stats.leaderboards import METRICS
 from bot.stats.matches import MatchAnswer, PlayerInfo, RoundInfo, RoundOutcome
@@ -106,7 +106,8 @@ def _where(found: MatchAnswer, at: int) -> str:
 
 
 def _limit(played: RoundInfo | None, say: Language) -> str:
-    if played is None or played.time_limit is None:
+    # A full hold lasted for the whole limit.
+    if played is None or played.time_limit is None or played.outcome is RoundOutcome.HELD:
         return ""
     return " " + say.t("games.limit", limit=clock(played.time_limit))
 
@@ -125,11 +126,6 @@ def _best(rows: Iterable[tuple[PlayerInfo, Totals]], say: Language) -> str:
 def pointer_news(title: str, link: str, say: Language) -> News:
     """Return what stands in place of a message whose evening or map is told by another one now."""
     return News(title, (say.t("news.see", link=link),))
-
-
-def plain_result(found: MatchAnswer, say: Language) -> str:
-    """Return a match's result in one line."""
-    return result_word(found.match.result, say.t)
 
 
 def _kept(blocks: Iterable[str]) -> tuple[str, ...]:
