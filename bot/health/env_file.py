@@ -182,7 +182,7 @@ _EXAMPLE_HEAD = """\
 #
 #   [web]
 #   public_url = "https://stats.example.org"
-#   trusted_proxies = ["127.0.0.1"]    # whose X-Forwarded-For is believed
+#   trusted_proxies = ["10.0.0.2"]     # a proxy on another machine, whose X-Forwarded-For is believed
 #   public_games = false               # true: everybody may see games and players, without logging in
 #   metrics_token_env = "METRICS_TOKEN"
 #   discord_client_id = "123456789012345678"

@@ -118,11 +118,17 @@ class Gate:
             await self.app(scope, receive, send)
             return
         request = Request(scope)
-        identity, refused = await self._identify(request)
+        address = request.client.host if request.client else ""
+        identity, refused = nobody(public_games=self.state.settings.public_games), False
+        # Who tries one key after the other is not even looked up any more.
+        if not self.counter.guesses(address):
+            identity, refused = await self._identify(request, identity)
+            if refused:
+                self.counter.guessed(address)
         scope.setdefault("state", {})["identity"] = identity
         response: Response | None = None
         if not scope["path"].startswith(UNCOUNTED):
-            wait = self.counter.take(identity, request.client.host if request.client else "")
+            wait = self.counter.take(identity, address)
             if wait is not None:
                 text = f"more than {self.counter.limit(identity)} requests in a minute; go on in {wait} s"
                 response = _refusal(request, 429, text, headers={"Retry-After": str(wait)})
@@ -134,9 +140,8 @@ class Gate:
             response = _refusal(request, 403, "this change was sent by another site's page; send it from ours")
         await (response or self.app)(scope, receive, send)
 
-    async def _identify(self, request: Request) -> tuple[Identity, bool]:
+    async def _identify(self, request: Request, anonymous: Identity) -> tuple[Identity, bool]:
         """Return who asks, and whether they showed a key that is none."""
-        anonymous = nobody(public_games=self.state.settings.public_games)
         scheme, _, credential = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() == "bearer":
             if request.url.path == "/metrics":
@@ -187,6 +192,14 @@ class Counter:
         if self._limiter.hit(item, key):
             return None
         return max(1, round(self._limiter.get_window_stats(item, key).reset_time - time.time()))
+
+    def guessed(self, address: str) -> None:
+        """Note a key that opens nothing."""
+        self._limiter.hit(self._anonymous, "guess", network_of(address))
+
+    def guesses(self, address: str) -> bool:
+        """Tell whether too many such keys came from an address within a minute."""
+        return not self._limiter.test(self._anonymous, "guess", network_of(address))
 
 
 def network_of(address: str) -> str:

@@ -38,6 +38,7 @@ def templates() -> Environment:
         "moment": text.moment,
         "ago": text.ago,
         "words": text.words,
+        "ordinal": text.ordinal,
         "path": path_part,
     }
     found.globals |= {

@@ -29,7 +29,8 @@ class WebSettings(BaseModel):
         tuple[str, ...], Field(description="further host names that requests may carry, besides those above")
     ] = ()
     trusted_proxies: Annotated[
-        tuple[str, ...], Field(description="addresses of proxies whose X-Forwarded-For is believed")
+        tuple[str, ...],
+        Field(description="addresses of proxies whose X-Forwarded-For is believed; with public_url this machine's own"),
     ] = ()
     public_games: Annotated[bool, Field(description="everybody may see games and players, without logging in")] = False
     metrics_token_env: Annotated[
@@ -83,9 +84,14 @@ class WebSettings(BaseModel):
         return self.public_url is not None and self.public_url.startswith("https://")
 
     @property
+    def proxies(self) -> list[str]:
+        """The proxies that are believed."""
+        return list(self.trusted_proxies) or (["127.0.0.1", "::1"] if self.public_url is not None else [])
+
+    @property
     def behind_proxy(self) -> bool:
         """Whether requests from this machine may be anybody's, handed on by a proxy."""
-        return self.public_url is not None or bool(self.trusted_proxies)
+        return bool(self.proxies)
 
     @property
     def hosts(self) -> list[str]:

@@ -120,6 +120,15 @@ def _time(at: float, title: str, shown: str) -> Markup:
     return Markup('<time datetime="{}" title="{}">{}</time>').format(iso, title, shown)
 
 
+def ordinal(value: float | None) -> str:
+    """Return a whole number as a place: 1st, 22nd, 13th."""
+    if value is None:
+        return NOTHING
+    whole = int(value)
+    ending = "th" if whole % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(whole % 10, "th")
+    return f"{whole}{ending}"
+
+
 def words(value: object) -> str:
     """Return a name of the program's own, such as `r1_attackers`, as words."""
     return str(value).replace("_", " ")

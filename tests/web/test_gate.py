@@ -192,6 +192,38 @@ async def test_a_key_has_its_limit_too(played: Database, tmp_path: Path) -> None
     assert answers == [200] * 5 + [429] * 2
 
 
+async def test_who_guesses_keys_is_not_looked_up_any_more(site: Site) -> None:
+    async with site.visitor() as visitor:
+        forged = {"Authorization": "Bearer etl_forged"}
+        for _ in range(60):
+            await visitor.get("/api/sessions", headers=forged)
+        before = site.app.database.statements
+        answer = await visitor.get("/api/sessions", headers=forged)
+    assert answer.status_code == 429
+    assert site.app.database.statements == before
+
+
+async def test_people_behind_our_proxy_are_counted_each_for_himself(played: Database, tmp_path: Path) -> None:
+    web = {"public_url": "https://stats.example.org", "anonymous_per_minute": 3}
+    async with open_site(played, tmp_path, web=web) as site, site.visitor() as visitor:
+        for address in ("203.0.113.1", "203.0.113.2"):
+            told = {"X-Forwarded-For": address}
+            answers = [(await visitor.get("/api/status/public", headers=told)).status_code for _ in range(4)]
+            assert answers == [200, 200, 200, 429]
+        # What somebody writes in front of what the proxy added helps him nothing.
+        forged = {"X-Forwarded-For": "198.51.100.7, 203.0.113.1"}
+        assert (await visitor.get("/api/status/public", headers=forged)).status_code == 429
+
+
+async def test_without_a_proxy_nobody_takes_another_s_address(played: Database, tmp_path: Path) -> None:
+    async with open_site(played, tmp_path, web={"anonymous_per_minute": 2}) as site, site.visitor() as visitor:
+        answers = [
+            (await visitor.get("/api/status/public", headers={"X-Forwarded-For": f"203.0.113.{n}"})).status_code
+            for n in range(3)
+        ]
+    assert answers == [200, 200, 429]
+
+
 @pytest.mark.parametrize(
     ("address", "counted_as"),
     [("203.0.113.9", "203.0.113.9"), ("2001:db8:1:2:3::4", "2001:db8:1:2::/64"), ("not an address", "not an address")],

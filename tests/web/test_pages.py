@@ -17,7 +17,7 @@ from bot.db.engine import Database
 from bot.db.schema import audit, destinations, hidden_players, mirror_objects, players, processed_files
 from bot.web.access import Role, Scope
 from bot.web.charts import Series, as_json, bars, lines, meter, nice, spark
-from bot.web.text import NOTHING, ago, clean, clock, finalize, moment, number, percent, size, span
+from bot.web.text import NOTHING, ago, clean, clock, finalize, moment, number, ordinal, percent, size, span
 from tests.stats.games import Person, at, import_all, play_match
 from tests.web.site import Site, open_site
 
@@ -255,6 +255,9 @@ def test_what_is_not_known_is_a_dash_and_never_a_zero() -> None:
     assert size(1536) == "1.5 KiB"
     assert [span(s) for s in (5, 65, 3700, 90_000, 10**7)] == ["5 s", "1 min", "1 h 1 min", "1 d 1 h", "115 d"]
     assert clock(3723) == "1:02:03"
+    assert [ordinal(n) for n in (1, 2, 3, 4, 11, 12, 13, 21, 81.9, 111)] == [
+        "1st", "2nd", "3rd", "4th", "11th", "12th", "13th", "21st", "81st", "111th",
+    ]  # fmt: skip
 
 
 def test_times_are_elements_that_programs_read() -> None:
