@@ -131,12 +131,12 @@ def destination_blocks(place: DestinationDiagnosis, t: Texts, mention: Mention) 
 
 
 def _rests_on(place: DestinationDiagnosis, t: Texts) -> str:
-    if place.run is None:
-        return t("health.never_compared")
-    text = t("health.listed_at", when=when(place.run.ended_at, "R"))
-    if place.basis is not Basis.LIVE:
-        text += f" · **{t('health.stale')}**" if place.stale else f" · {t('health.last_run')}"
-    return text
+    text = t("health.never_compared")
+    if place.run is not None:
+        text = t("health.listed_at", when=when(place.run.ended_at, "R"))
+    if place.stale:
+        return f"{text} · **{t('health.stale')}**"
+    return f"{text} · {t('health.last_run')}" if place.basis is Basis.LAST_RUN else text
 
 
 def comparison_blocks(found: Comparison, t: Texts, mention: Mention) -> list[str]:
