@@ -92,6 +92,8 @@ class Announcer(Cog):
 
     async def begin(self) -> list[asyncio.Task[None]]:
         """Have every guild looked after, each by itself; one that still is gets another look afterwards."""
+        if await self.news.settling():
+            return []
         for guild_id in await self.news.guilds():
             running = self._guilds.get(guild_id)
             if running is not None and not running.done():

@@ -75,11 +75,11 @@ class Poster:
             HoldError: Discord does not answer, or lets nothing through; the post waits.
         """
         posts, post = self.news.posts, due.post
-        if due.verdict is Verdict.DROP or due.subject is None:
-            await posts.dropped(post.id, due.reason)
-            return False
         if due.verdict is Verdict.LATER:
             await posts.put_off(post.id, due.at)
+            return False
+        if due.verdict is Verdict.DROP or due.subject is None:
+            await posts.dropped(post.id, due.reason)
             return False
         async with self._troubles(post):
             if post.state == "sending" and (message := await self._find(post)) is not None:

@@ -43,6 +43,12 @@ OVER_AFTER: Final = 60
 STALE_AFTER: Final = 24 * 3600
 """Seconds after which what could not be posted is old news."""
 
+UNKNOWN_WAIT: Final = 300
+"""Seconds after which a post whose rounds are not there is looked at again: facts are made anew now and then."""
+
+REBUILDING: Final = "a rebuild is under way"
+"""What the ledger says of files while `bot.health.restore.rebuild` makes all facts anew."""
+
 FOLLOWED_FOR: Final = 3 * 86400
 """Seconds for which a post is kept up to date with what it tells of."""
 
@@ -128,6 +134,13 @@ class Announcements:
 
     # ------------------------------------------------------------------ from the outbox to posts
 
+    async def settling(self) -> bool:
+        """Tell whether all facts are being made anew: what they show meanwhile is not so."""
+        p = processed_files.c
+        query = select(p.id).where(p.state == "fetched", p.reason == REBUILDING).limit(1)
+        async with self.database.read() as connection:
+            return (await connection.execute(query)).first() is not None
+
     async def plan(self, settings: GuildSettings) -> list[Post]:
         """Look through the news of a guild, and queue what comes of them; return the new posts."""
         channel = settings.channels.get(Purpose.ANNOUNCEMENTS)
@@ -211,6 +224,8 @@ class Announcements:
             return (
                 Due(post, Verdict.SEND, subject) if subject else Due(post, Verdict.DROP, reason="its rounds are gone")
             )
+        if subject is None and now - post.created_at < STALE_AFTER:
+            return Due(post, Verdict.LATER, at=now + UNKNOWN_WAIT)
         if subject is None or not subject.counted:
             return Due(post, Verdict.DROP, reason="its rounds are gone, or count for nothing")
         if subject.server_id not in {server.id for server in settings.shown}:

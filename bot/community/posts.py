@@ -208,7 +208,7 @@ class Posts:
 
     async def put_off(self, post_id: int, until: int) -> None:
         """Take note that it is too early for a post: what it tells goes on."""
-        await self._change(post_id, {"state": "queued", "next_try_at": until}, only=("queued", "sending"))
+        await self._change(post_id, {"next_try_at": until}, only=("queued", "sending"))
 
     async def dropped(self, post_id: int, reason: str) -> None:
         """Take note that a post is not to be sent any more: it was overtaken, or nobody wants it."""

@@ -64,8 +64,9 @@ class Stage:
         self.pass_time(hours=1)  # what ended before the setup is old
 
     def match(self, map_name: str = "supply", *, ago: float = 1500, **options: Any) -> list[Incoming]:
-        """Return both files of a match that began `ago` seconds ago."""
-        start = datetime.fromtimestamp(self.clock() - ago, UTC).replace(tzinfo=None, microsecond=0)
+        """Return both files of a match that began `ago` seconds ago, or at `begun`."""
+        begun = options.pop("begun", self.clock() - ago)
+        start = datetime.fromtimestamp(begun, UTC).replace(tzinfo=None, microsecond=0)
         sides = options.pop("sides", ([CLEO, DORA], [ANNA, BERTA]))
         return play_match(start, map_name, *sides, **options)
 

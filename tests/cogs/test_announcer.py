@@ -111,13 +111,13 @@ async def test_a_round_2_before_its_round_1_is_said_with_it(start: Start, stage:
 async def test_a_correction_edits_what_was_said(start: Start, stage: Stage) -> None:
     async with start() as bot:
         await stage.set_up(bot)
-        first, second = stage.match()
+        begun = bot.clock() - 1500
+        first, second = stage.match(begun=begun)
         await stage.arrive(first, second)
         await announcer_of(bot).step()
         (message,) = stage.said
         assert "Won by those who attacked first" in message.text
-        begun = bot.clock()
-        corrected = stage.match(second_completes=True, ago=1500 + bot.clock() - begun)[1]
+        corrected = stage.match(second_completes=True, begun=begun)[1]
         assert corrected.name == second.name
         await stage.arrive(corrected)
         await announcer_of(bot).step()

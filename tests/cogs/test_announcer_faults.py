@@ -139,6 +139,21 @@ async def test_a_restart_finds_what_stood_there_already(start: Start, stage: Sta
         assert await stage.posts() == [("match", "sent")]
 
 
+async def test_where_nothing_can_be_looked_up_the_nonce_keeps_it_single(start: Start, stage: Stage) -> None:
+    stage.world.overwrite(
+        stage.channel, stage.world.bot_role(stage.guild), Overwrite(deny=Permission.READ_MESSAGE_HISTORY)
+    )
+    async with start() as bot:
+        await stage.set_up(bot, what=[Announced.MATCHES])
+        await stage.arrive(*stage.match())
+        stage.world.faults.lose_answer(route=POST)
+        await announcer_of(bot).step()
+        stage.pass_time(minutes=1)
+        await announcer_of(bot).step()
+        assert len(stage.said) == 1
+        assert await stage.posts() == [("match", "sent")]
+
+
 # ---------------------------------------------------------------------- Discord is not there
 
 

@@ -296,3 +296,28 @@ async def test_users_write_where_they_may(world: World) -> None:
     world.overwrite(world.channel, alice, Overwrite(deny=Permission.SEND_MESSAGES))
     with pytest.raises(CannotDoThat, match="may not write"):
         await alice.say("hello")
+
+
+async def test_a_nonce_makes_one_message_for_some_minutes_and_is_not_told_later(world: World, raw: Raw) -> None:
+    body = {"content": "once", "nonce": "n1", "enforce_nonce": True}
+    route = f"/channels/{world.channel.id}/messages"
+    first, again = [(await raw("POST", route, body)).body for _ in range(2)]
+    assert first["id"] == again["id"]
+    assert first["nonce"] == "n1"
+    assert len(world.messages()) == 1
+    assert "nonce" not in (await raw("GET", route)).body[0]
+    world.clock.advance(600)
+    assert (await raw("POST", route, body)).body["id"] != first["id"]
+
+
+async def test_a_nonce_that_is_not_enforced_makes_as_many_as_are_sent(world: World, raw: Raw) -> None:
+    for _ in range(2):
+        await raw("POST", f"/channels/{world.channel.id}/messages", {"content": "twice", "nonce": "n1"})
+    assert len(world.messages()) == 2
+
+
+async def test_an_answer_that_gets_lost_is_of_something_that_was_done(world: World, raw: Raw) -> None:
+    world.faults.lose_answer(route=CREATE)
+    with pytest.raises(aiohttp.ClientError):
+        await raw("POST", f"/channels/{world.channel.id}/messages", {"content": "there"})
+    assert [message.text for message in world.messages()] == ["there"]
