@@ -21,6 +21,9 @@ from bot.web.state import WebState
 WRONG = ("failed", "differs", "missing")
 """States of copies that wait for a person."""
 
+MOST_LINES = 8
+"""Of one chart; more cannot be told apart."""
+
 HIDDEN_ERROR = "an admin can see why"
 """Stands for an error's own text, which may name hosts, users and paths."""
 
@@ -251,7 +254,3 @@ async def drift_of(state: WebState, names: Sequence[str], since: int) -> list[Se
             points.setdefault(cause, []).append((at, float(sums.get(cause, 0))))
     order = sorted(points, key=lambda cause: (-max(value for _, value in points[cause]), cause))
     return [Series(cause, tuple(points[cause])) for cause in order[:MOST_LINES]]
-
-
-MOST_LINES = 8
-"""Of one chart; more cannot be told apart."""
