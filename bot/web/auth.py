@@ -148,7 +148,7 @@ async def login_callback(
 @router.get("/login/link")
 async def login_link(request: Request, token: Annotated[str, Query(max_length=200)]) -> Response:
     """Ask before a one-time link is used: programs that look at links must not use it up."""
-    return page(request, "login_link.html", title="Log in", token=token)
+    return page(request, "login_link.html", title="Log in", token=token, headers={"Cache-Control": "no-store"})
 
 
 @router.post("/login/link")

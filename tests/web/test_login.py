@@ -187,6 +187,7 @@ async def test_a_link_is_looked_at_without_being_used_up_and_opens_once(site: Si
         for _ in range(2):
             shown = await browser.get(f"/login/link?token={token}")
             assert shown.status_code == 200
+            assert shown.headers["cache-control"] == "no-store"
         assert (await browser.post("/login/link", data={"token": token})).status_code == 303
         assert (await browser.get("/sync")).status_code == 200
     async with site.visitor() as other:
