@@ -19,7 +19,7 @@ from bot.mirror.runs import Difference
 MOST_BYTES: Final = 8 * 1024 * 1024
 """Of one attachment; Discord takes 10 MiB."""
 
-FINDING_COLUMNS: Final = ("place", "kind", "severity", "name", "detail", "why", "do")
+FINDING_COLUMNS: Final = ("place", "kind", "severity", "name", "why", "do")
 DIFFERENCE_COLUMNS: Final = (
     "key",
     "server",
@@ -82,7 +82,7 @@ def _finding_rows(place: str, findings: Iterable[Finding]) -> Iterable[tuple[Any
     for finding in findings:
         same = (place, finding.kind.value, finding.severity.value)
         for name in finding.names or ("",):
-            yield (*same, name, finding.details.get(name), finding.why, finding.do)
+            yield (*same, name, finding.details.get(name, finding.why), finding.do)
 
 
 def diagnosis_files(servers: Iterable[Diagnosis], destinations: Iterable[DestinationDiagnosis]) -> dict[str, bytes]:

@@ -15,8 +15,9 @@ from bot.cogs.face import Cog, Face, Question
 from bot.cogs.paging import Paginator, of_pages, paged
 from bot.cogs.panel import Tone, panel
 from bot.cogs.setup import actor
-from bot.cogs.sync_follow import Follower, may_see, refused
+from bot.cogs.sync_follow import Follower
 from bot.cogs.sync_scope import Sight, sight_of
+from bot.cogs.sync_steps import may_see, refused
 from bot.cogs.text import plain
 from bot.jobs.job import ACTIVE, Job, JobError, JobUnknownError
 from bot.locales import Texts

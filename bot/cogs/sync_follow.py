@@ -21,25 +21,24 @@ from discord import ui
 from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
-from bot.cards.health_files import as_json, attached, differences_csv
+from bot.cards.health_files import attached
 from bot.cards.health_work import actor_told, job_lines, job_title, outcome_lines, tone_of_job
 from bot.cogs.access import Level
 from bot.cogs.answers import Card, answer
 from bot.cogs.errors import UserError
 from bot.cogs.face import Face, Question
-from bot.cogs.long_job import EVERY, FRESH, Step, bar
+from bot.cogs.long_job import EVERY, FRESH
 from bot.cogs.panel import Tone, panel
-from bot.cogs.persistent import PanelKind, panel_button
+from bot.cogs.persistent import PanelKind
 from bot.cogs.setup import actor
 from bot.cogs.sync_scope import Sight, sight_for_all, sight_of
+from bot.cogs.sync_steps import details_of, ended_view, left_of, may_see, refused, running_view, steps_of
 from bot.cogs.text import escape
 from bot.community.panels import PanelState
 from bot.db.engine import DatabaseError
 from bot.db.schema import panels
-from bot.jobs.job import Job, JobError, JobState, JobUnknownError
+from bot.jobs.job import Job, JobError, JobUnknownError
 from bot.locales import Texts
-from bot.mirror.progress import Rate, eta
-from bot.mirror.runs import differences
 
 log = structlog.get_logger()
 
@@ -51,18 +50,6 @@ KEPT: Final = 14 * 86400.0
 
 QUICK: Final = 1.5
 """Seconds in which a job may end before it gets a message of its own."""
-
-RESUMES_WITHIN: Final = 600.0
-"""Seconds in which an interrupted job has to go on before its message says that it did not."""
-
-LOOK_AGAIN: Final = 2.0
-
-
-def may_see(job: Job, sight: Sight) -> bool:
-    """Tell whether a job may be shown: one of a single game server to those who see that, others to the whole house."""
-    server = job.arguments.get("server")
-    of_destination = job.arguments.get("destination") is not None
-    return sight.sees(None if of_destination else server)
 
 
 class Follower:
@@ -133,22 +120,11 @@ class Follower:
         """Answer the person alone with what came of a job, and its details."""
         t = await self.bot.texts_for(interaction, private=True)
         blocks = [sight.clean(line) for line in outcome_lines(job, t, reasons=sight.reasons)]
-        files = attached(sight.clean_files(await self._details(job)))
+        files = attached(sight.clean_files(await details_of(self.bot, job)))
         view = panel(job_title(job.kind, job.arguments, t), "\n".join(blocks), tone=tone_of_job(job))
         for file in files:
             view.add_item(ui.File(file.uri))
         await answer(interaction, Card(view=view, files=files), private=True)
-
-    async def _details(self, job: Job) -> dict[str, bytes]:
-        """Return everything that a job left behind: its record, and of comparisons every name."""
-        files = {f"job-{job.id[:8]}.json": as_json(job.record())}
-        if job.kind == "mirror.reconcile" and isinstance(job.result, dict):
-            for record in job.result.get("destinations", ()):
-                run_id = record.get("id")
-                found = () if run_id is None else await differences(self.bot.database, run_id)
-                if found:
-                    files[f"run-{run_id}.csv"] = differences_csv(found)
-        return files
 
     # ------------------------------------------------------------------ messages
 
@@ -166,7 +142,7 @@ class Follower:
         sent = None
         # What everybody reads goes by what the Discord server may see, and not by who asked.
         if interaction.guild_id is not None and may_see(job, await sight_for_all(interaction)):
-            sent = await self._post(interaction.channel, self._running(kept, job, None, shared))
+            sent = await self._post(interaction.channel, running_view(kept, job, None, shared))
         t = await self.bot.texts_for(interaction, private=True)
         title = job_title(job.kind, job.arguments, t)
         if sent is not None:
@@ -176,7 +152,7 @@ class Follower:
             self._follow(kept)
             return
         # No message of its own: the answer is edited for as long as Discord allows, and "/jobs show" tells the rest.
-        message = await answer(interaction, self._running(kept, job, None, t), private=True)
+        message = await answer(interaction, running_view(kept, job, None, t), private=True)
         message = message or await interaction.original_response()
         self._start(kept.token, self._follow_answer(kept, job.id, message, t))
 
@@ -190,21 +166,6 @@ class Follower:
         kept = dataclasses.replace(kept, state=kept.state | changes)
         await self.bot.panels.keep(kept.token, kept.state)
         return kept
-
-    def _running(self, kept: PanelState, job: Job, left: tuple[float, float] | None, t: Texts) -> ui.LayoutView:
-        row: ui.ActionRow[Any] = ui.ActionRow(
-            panel_button(kept, "details", label=t("health.details")),
-            panel_button(kept, "cancel", label=t("health.cancel"), style=discord.ButtonStyle.danger),
-        )
-        step = bar(Step(job.done, job.total, eta=left), t) if job.total or job.done else t("job.starting")
-        asked = t("health.asked_by", who=actor_told(job.actor, t))
-        return panel(job_title(job.kind, job.arguments, t), step, f"-# {asked}", row)
-
-    def _ended(self, kept: PanelState, job: Job, t: Texts) -> ui.LayoutView:
-        row: ui.ActionRow[Any] = ui.ActionRow(panel_button(kept, "details", label=t("health.details")))
-        text = "\n".join(outcome_lines(job, t, reasons=False))
-        asked = t("health.asked_by", who=actor_told(job.actor, t))
-        return panel(job_title(job.kind, job.arguments, t), text, f"-# {asked}", row, tone=tone_of_job(job))
 
     async def _shown_in(self, job_id: str, guild_id: int | None) -> str | None:
         """Return the link of the message of a job in this Discord server; None where it has none."""
@@ -244,14 +205,14 @@ class Follower:
         job: Job | None = None
         shown_at = 0.0
         try:
-            async for job in self._steps(kept):
+            async for job in steps_of(self.bot, str(kept.state["job"])):
                 if job.id != kept.state["job"]:
                     kept = await self._keep(kept, job=job.id)
                 if job.active and time.monotonic() - shown_at >= EVERY and (job.done or job.total):
                     shown_at = time.monotonic()
-                    kept = await self._show(kept, self._running(kept, job, await self._left(job), t), t)
+                    kept = await self._show(kept, running_view(kept, job, await left_of(self.bot, job), t), t)
             if job is not None:
-                await self._show(kept, self._ended(kept, job, t), t)
+                await self._show(kept, ended_view(kept, job, t), t)
                 await self._keep(kept, over=True)
         except discord.NotFound:
             await self.bot.panels.close(kept.token)  # somebody deleted the message, or its channel: he had a reason
@@ -265,54 +226,14 @@ class Follower:
         job: Job | None = None
         shown_at = 0.0
         try:
-            async for job in self._steps(kept):
+            async for job in steps_of(self.bot, str(kept.state["job"])):
                 if job.active and time.monotonic() - shown_at >= EVERY and (job.done or job.total):
                     shown_at = time.monotonic()
-                    await message.edit(view=self._running(kept, job, await self._left(job), t))
+                    await message.edit(view=running_view(kept, job, await left_of(self.bot, job), t))
             if job is not None:
-                await message.edit(view=self._ended(kept, job, t))
+                await message.edit(view=ended_view(kept, job, t))
         except (discord.HTTPException, OSError, JobError, DatabaseError, SQLAlchemyError) as error:
             log.info("an answer about a job is not brought up to date any more", reason=str(error))
-
-    async def _steps(self, kept: PanelState) -> Any:
-        """Yield a job as it goes on, over interruptions; the last one has ended for good."""
-        job_id = str(kept.state["job"])
-        while True:
-            job = await self.bot.app.jobs.get(job_id)
-            async with contextlib.aclosing(self.bot.app.jobs.watch(job_id)) as steps:
-                async for job in steps:
-                    if job.active:
-                        yield job
-            further = await self._goes_on(job) if job.state is JobState.INTERRUPTED else None
-            if further is None:
-                yield job
-                return
-            job_id = further
-
-    async def _goes_on(self, job: Job) -> str | None:
-        """Return the id under which an interrupted job goes on; None where it does not."""
-        kind = self.bot.app.actions.kinds.get(job.kind)
-        if kind is None or not kind.resumable:
-            return None
-        until = time.monotonic() + RESUMES_WITHIN
-        while time.monotonic() < until:
-            again = await self.bot.app.jobs.get(job.id)
-            if again.resumed_as is not None:
-                return again.resumed_as
-            await asyncio.sleep(LOOK_AGAIN)
-        return None
-
-    async def _left(self, job: Job) -> tuple[float, float] | None:
-        """Return how long copying will take, by what was measured at its destination; None where nobody can say."""
-        name = job.arguments.get("destination")
-        if job.kind not in ("mirror.backfill", "mirror.cycle") or not job.total:
-            return None
-        copier = self.bot.app.mirrors.copiers.get(str(name))
-        if copier is None:
-            return None
-        row = await copier.book.open()
-        found = eta(job.total - job.done, Rate(row.rate, row.rate_spread, row.rate_samples))
-        return None if found is None else (found.earliest, found.latest)
 
     async def _show(self, kept: PanelState, view: ui.LayoutView, t: Texts) -> PanelState:
         """Change a job's message; past an hour a new one goes on, for Discord slows edits of old ones down.
@@ -358,18 +279,11 @@ class Follower:
         """Answer a person alone with all that is known of a job."""
         t = await self.bot.texts_for(interaction, private=True)
         text = "\n".join(sight.clean(line) for line in job_lines(job, t, reasons=sight.reasons))
-        files = [] if job.active else attached(sight.clean_files(await self._details(job)))
+        files = [] if job.active else attached(sight.clean_files(await details_of(self.bot, job)))
         view = panel(t("health.job_title"), text, tone=tone_of_job(job))
         for file in files:
             view.add_item(ui.File(file.uri))
         await answer(interaction, Card(view=view, files=files), private=True)
-
-
-def refused(error: JobError) -> UserError:
-    """Return what a person is told where a job cannot be asked for, shown or ended."""
-    if isinstance(error, JobUnknownError):
-        return UserError("health.no_job")
-    return UserError("health.refused", reason=escape(str(error), 600))
 
 
 def follower_of(bot: Face) -> Follower:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select, update
 
-from bot.cogs import sync_follow
+from bot.cogs import sync_follow, sync_steps
 from bot.db.schema import destinations, mirror_objects
 from bot.mirror import copy
 from bot.mirror.runs import latest_run
@@ -60,7 +60,7 @@ def small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let little be sent at once, and every step be shown."""
     monkeypatch.setattr(copy, "BATCH", 2)
     monkeypatch.setattr(sync_follow, "EVERY", 0.1)
-    monkeypatch.setattr(sync_follow, "LOOK_AGAIN", 0.1)
+    monkeypatch.setattr(sync_steps, "LOOK_AGAIN", 0.1)
 
 
 def slow(proxy: FaultProxy, seconds: float) -> None:

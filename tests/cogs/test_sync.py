@@ -13,7 +13,7 @@ from bot.health.overview import places_of, take_overview
 from bot.locales import UNKNOWN
 from tests.cogs.copies import FILES, SECRET, House, a_house, answered, attachment, bucket_at, folder_of, record, told
 from tests.health.conftest import moto
-from tests.standins.discord import DiscordServer, World
+from tests.standins.discord import DiscordServer, Reply, World
 
 __all__ = ["moto"]
 
@@ -79,7 +79,7 @@ async def test_what_is_shown_to_everybody_names_no_errors(house: House) -> None:
     assert "Show to everybody" not in [button.label for button in seen.buttons]
 
 
-async def told_to_all(reply):  # type: ignore[no-untyped-def]
+async def told_to_all(reply: Reply) -> Reply:
     pressed = await reply.click("Show to everybody")
     return pressed if not pressed.ephemeral else await pressed.followup()
 

@@ -70,7 +70,7 @@ async def test_one_community_learns_nothing_of_the_other(house: House, rivals: t
         await connection.execute(update(processed_files).values(state="failed", next_try_at=None, reason="torn"))
         await connection.execute(update(mirror_objects).values(state="failed", reason="no room in s3://secret-bucket"))
         for key in ("server:main:parked", "server:rivals:parked", "destination:nas:failed"):
-            row = {
+            row: dict[str, Any] = {
                 "key": key,
                 "live_key": key,
                 "state": "open",
