@@ -17,7 +17,22 @@ from bot.db import migrate
 from bot.db.engine import Database
 from tests.standins.postgres import execute, postgres_server
 
+TESTS = Path(__file__).resolve().parent
 REAL_ROUNDS = Path(__file__).resolve().parents[2] / "shared" / "rounds"
+
+
+FACES = ("cogs", "web")
+"""Folders whose tests ask the services. Those are tested on both databases in every run; the faces on PostgreSQL only
+in the long one."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave the faces on PostgreSQL to the long run."""
+    for item in items:
+        face = item.path.is_relative_to(TESTS) and item.path.relative_to(TESTS).parts[0] in FACES
+        callspec = getattr(item, "callspec", None)
+        if face and callspec is not None and callspec.params.get("database_server") == "postgresql":
+            item.add_marker(pytest.mark.long)
 
 
 @pytest.fixture(autouse=True)
