@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from bot.app import App
     from bot.cards.texts import Language
+    from bot.client import Presence, StatsBot
 
 OUTPUT: Final = Path("demo-output")
 TOKEN: Final = "DISCORD_BOT_TOKEN"  # noqa: S105 - the name of a variable
@@ -121,7 +123,7 @@ def _plain(line: str, zone: str) -> str:
 @asynccontextmanager
 async def _in_discord(app: App, console: Console, token: str) -> AsyncIterator[Tell]:
     """Be in Discord while the block runs, and announce every round and map in the channel that is named."""
-    from bot.client import Presence, StatsBot, build_bot
+    from bot.client import Presence, build_bot
     from bot.community.guilds import Announced, Purpose
 
     number = os.environ.get(CHANNEL, "")
@@ -134,29 +136,34 @@ async def _in_discord(app: App, console: Console, token: str) -> AsyncIterator[T
     presence = Presence(token, lambda: build_bot(app))
     presence.start()
     try:
-        async with asyncio.timeout(READY_WITHIN):
-            while not (presence.trouble or (presence.bot is not None and presence.bot.is_ready())):  # noqa: ASYNC110
-                await asyncio.sleep(0.2)  # it is made anew where it fails, so there is no one event to wait for
-        bot: StatsBot | None = presence.bot
-        if bot is None:
-            fail(presence.trouble or "the bot did not start", ExitCode.CONFIG)
+        bot = await _ready(presence)
         channel = bot.get_channel(int(number))
         guild = getattr(channel, "guild", None)
         if guild is None:
             fail(f"the bot sees no channel {number}: invite it there, and let it see the channel", ExitCode.CONFIG)
-        actor = "demo"
         servers = [poller.server.id for poller in app.pollers.values()]
-        await bot.guild_book.joined(guild.id, guild.name)
-        await bot.guild_book.grant(guild.id, servers, actor=actor)
-        await bot.guild_book.set_announced(guild.id, list(Announced), actor=actor)
-        await bot.guild_book.set_channel(guild.id, Purpose.ANNOUNCEMENTS, int(number), actor=actor)
+        book, actor = bot.guild_book, "demo"
+        await book.joined(guild.id, guild.name)
+        await book.grant(guild.id, servers, actor=actor)
+        await book.set_announced(guild.id, list(Announced), actor=actor)
+        await book.set_channel(guild.id, Purpose.ANNOUNCEMENTS, int(number), actor=actor)
         console.print(f"   {bot.user} posts in #{channel} of {guild.name}.", markup=False)
 
         async def tell(_name: str) -> None:
             presence.rounds_came()
 
         yield tell
-    except TimeoutError:
-        fail(f"Discord did not answer within {READY_WITHIN:g} s", ExitCode.CONFIG)
     finally:
         await presence.stop()
+
+
+async def _ready(presence: Presence) -> StatsBot:
+    """Wait until the bot is in Discord; end the demo where it does not get there."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(READY_WITHIN):
+            while not (presence.trouble or (presence.bot is not None and presence.bot.is_ready())):  # noqa: ASYNC110
+                await asyncio.sleep(0.2)  # it is made anew where it fails, so there is no one event to wait for
+    bot = presence.bot
+    if bot is None or not bot.is_ready():
+        fail(presence.trouble or f"Discord did not answer within {READY_WITHIN:g} s", ExitCode.CONFIG)
+    return bot

@@ -165,7 +165,7 @@ class Announcements:
     ) -> list[Planned]:
         name = file_of(news.key)
         row = (await _rounds_by_name(connection, news.server_id, [name])).get(name)
-        if row is None or row.ended_at < news.since_at:
+        if row is None or row.ended_at < max(news.since_at, int(self.clock()) - STALE_AFTER):
             return []
         found = []
         match = None if row.match_id is None else await _match(connection, row.match_id)

@@ -206,6 +206,16 @@ async def test_what_waited_for_a_day_is_dropped(desk: Desk) -> None:
     assert "old news" in due.reason
 
 
+async def test_what_happened_while_the_bot_was_away_for_long_is_not_even_planned(desk: Desk) -> None:
+    await desk.open()
+    await desk.arrive(*desk.match())
+    await desk.town.guilds.left(HOME)
+    desk.town.now += 30 * 86400
+    await desk.town.guilds.joined(HOME, "Home")
+    assert await desk.plan() == []
+    assert await desk.town.posts.news(HOME) == []
+
+
 @pytest.mark.parametrize("change", ["unwanted", "unseen"])
 async def test_what_is_not_wanted_or_seen_any_more_is_dropped(desk: Desk, change: str) -> None:
     await desk.open(Announced.MATCHES)
