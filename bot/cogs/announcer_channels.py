@@ -111,8 +111,8 @@ def _explained(
     check = bot.mention("setup check")
     if trouble.startswith(LACKS):
         permissions = named(trouble.removeprefix(LACKS).split(","), t)
-        return t("news.channel_lacks", channel=channel.mention, permissions=permissions, command=check)
-    return t("news.channel_refused", channel=channel.mention, command=check)
+        return t("news.channel_lacks", purpose=title, channel=channel.mention, permissions=permissions, command=check)
+    return t("news.channel_refused", purpose=title, channel=channel.mention, command=check)
 
 
 async def _tell(

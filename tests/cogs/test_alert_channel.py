@@ -209,7 +209,8 @@ async def test_a_channel_that_is_gone_is_told_to_the_owner_once_and_the_next_one
         world.remove_channel(stage.alerts)
         here.wrong = [DOWN]
         await here.look(6)
-        assert len(world.messages(world.owner.dm)) == 1
+        (told,) = world.messages(world.owner.dm)
+        assert "The channel for alerts is gone" in told.text
         stage.alerts = world.add_channel("alerts-2", guild=stage.guild)
         await bot.guild_book.set_channel(stage.guild.id, Purpose.ALERTS, stage.alerts.id, actor="test")
         stage.pass_time(hours=1)
