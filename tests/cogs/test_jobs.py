@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from bot.cards.health_work import is_good, outcome_lines
+from bot.jobs.job import Job, JobState
+from bot.locales import catalogue
 from tests.cogs.copies import FILES, House, a_house, record, told
 from tests.standins.discord import DiscordServer, World
 
@@ -42,6 +45,17 @@ async def test_jobs_are_listed_and_shown_with_all_that_came_of_them(house: House
     assert record(shown)["result"] == polled.result
     unknown = await told(await house.admin.slash("jobs show", job="nothing"))
     assert "There is no such job here" in unknown.text
+
+
+@pytest.mark.parametrize("told_why", [True, False])
+def test_what_everybody_reads_of_a_job_names_no_errors(told_why: bool) -> None:
+    failed = Job("1", "poll", {}, "", JobState.FAILED, "cli:anna", 1, error="host.example: /srv/stats is gone")
+    part = {"destination": "nas", "error": "/mnt/nas is gone"}
+    done = Job("2", "mirror.verify", {}, "", JobState.DONE, "cli:anna", 1, result={"destinations": [part]})
+    for job, secret in ((failed, "/srv/stats"), (done, "/mnt/nas")):
+        text = "\n".join(outcome_lines(job, catalogue().texts("en"), reasons=told_why))
+        assert (secret in text) is told_why
+        assert not is_good(job)
 
 
 async def test_a_job_that_waits_is_ended_once(house: House) -> None:

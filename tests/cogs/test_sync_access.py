@@ -68,7 +68,7 @@ async def test_one_community_learns_nothing_of_the_other(house: House, rivals: t
     channel = house.world.add_channel("general", guild=guild)
     async with house.app.database.write() as connection:
         await connection.execute(update(processed_files).values(state="failed", next_try_at=None, reason="torn"))
-        await connection.execute(update(mirror_objects).values(state="failed", reason="no room in s3://secret-bucket"))
+        await connection.execute(update(mirror_objects).values(state="failed", reason="no room in s3://secretbucket"))
         for key in ("server:main:parked", "server:rivals:parked", "destination:nas:failed"):
             row: dict[str, Any] = {
                 "key": key,
@@ -85,13 +85,17 @@ async def test_one_community_learns_nothing_of_the_other(house: House, rivals: t
         assert '"main"' not in shown.replace("main/", '"main"'), line
         assert "**main**" not in shown, line
         assert "server:main" not in shown, line
-        assert "secret-bucket" not in shown, line
+        assert "secretbucket" not in shown, line
         assert not [name for name in FILES if name in shown and name not in OTHER_FILES], line
     status = await rival.slash("sync status", channel=channel)
     assert "**rivals**" in status.text
     count = len(OTHER_FILES)
     assert f"stored **0/{count}**" in status.text, "of a shared destination, his own files alone"
     assert f"failed {count}" in status.text
+    mine = await (await rival.slash("sync failed", channel=channel)).click("▶")
+    assert "→ nas" in mine.text
+    assert "secretbucket" not in all_text(mine)
+    assert "secretbucket" in (await (await house.people["operator"].slash("sync failed")).click("⏭")).text
     whole = await house.people["operator"].slash("sync status")
     assert f"stored **0/{count + len(FILES)}**" in whole.text
     offered = await rival.autocomplete("sync diagnose", channel=channel, file="2025")
@@ -162,6 +166,22 @@ async def test_the_operator_works_anywhere_and_nothing_of_it_is_posted_there(
     shared = await answered(await status.click("Show to everybody"), "**rivals**")
     public = shared if not shared.ephemeral else (await status.followup())
     assert "**main**" not in public.text
+
+
+async def test_buttons_of_a_job_ask_again_what_may_be_seen(house: House) -> None:
+    """A message stays where it was posted, also when its Discord server may not see all game servers any more."""
+    house.world.clock.advance(1)
+    await house.app.jobs.stop()
+    await house.admin.slash("mirror backfill", destination="nas")
+    (message,) = house.world.messages()
+    shown = await told(await message.click("Details", by=house.admin))
+    assert "Copy to: nas" in shown.text
+    (theirs,) = [row for row in (await house.bot.guild_book.get(house.world.guild.id)).servers if row.name == "rivals"]
+    await house.bot.guild_book.revoke(house.world.guild.id, theirs.id, actor="test")
+    for button in ("Details", "End it"):
+        refused = await answered(await message.click(button, by=house.admin), "This concerns all game servers")
+        assert refused.ephemeral
+    assert await house.audited("job.cancel") == []
 
 
 # ---------------------------------------------------------------------- people
