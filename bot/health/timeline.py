@@ -208,6 +208,8 @@ async def _ask_destinations(poller: Poller, history: FileHistory) -> None:
                 cause = f"{found.cause.value}: {found.rule}"
                 text = f"{row.destination}: found {found.state}: {cause}"
                 history.events.append(Event(found.first_seen_at, text, Basis.LISTING))
+        if run is not None and max(row.uploaded_at or 0, row.verified_at or 0) > run.ended_at:
+            cause = None  # what was found then is mended, and stays among the events
         if row.state is None:
             history.copies.append(CopyState(row.destination, "not queued yet", cause=cause))
             continue

@@ -225,3 +225,9 @@ async def test_the_history_of_one_file_tells_of_every_destination(house: House, 
     (copy,) = (copy for copy in again.copies if copy.destination == "nas")
     assert copy.cause is not None
     assert any("nas: found " in event.what for event in again.events)
+    house.clock.now += 60
+    await nas.force_up("main", NAMES[0])
+    mended = await file_history(poller, NAMES[0])
+    (copy,) = (copy for copy in mended.copies if copy.destination == "nas")
+    assert (copy.state, copy.cause) == ("present", None)
+    assert any("nas: found " in event.what for event in mended.events), "what was found stays among the events"
