@@ -74,4 +74,4 @@ lock:
 		pyproject.toml --group dev -o requirements-dev.txt
 
 clean:
-	rm -rf $(VENV) node_modules demo-data bench-output .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) node_modules demo-data demo-output bench-output .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
