@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 import shutil
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -28,6 +29,7 @@ FOLDER = Path("demo-data")
 PASSWORD = "demo"  # noqa: S105 - of a server that listens on 127.0.0.1 for as long as the demo runs
 ZONE = "Europe/Berlin"
 SEED = 4
+WEB_PORT = 8080
 BUCKET = "rounds"
 DESTINATIONS = ("aws_s3", "backblaze_b2")
 """The second one joins late."""
@@ -123,7 +125,7 @@ async def _second_day(
     """Let a destination join late: why it holds less, how it catches up, and that both agree in the end."""
     from bot.app import opened
 
-    async with opened(settings) as app:
+    async with opened(settings) as app, app.jobs.started(), _web_pages(app, console):
         poller = app.pollers["demo"]
         await poller.start()
         await app.mirrors.copiers[late].book.track()
@@ -140,6 +142,22 @@ async def _second_day(
         async with newsroom(app, console, ZONE) as tell:
             await _live(app, poller, folder, every, live, stop, console, tell)
         await _show_destinations(app, console)
+
+
+@asynccontextmanager
+async def _web_pages(app: App, console: Console) -> AsyncIterator[None]:
+    """Serve the web pages meanwhile, and print a link that logs in; a port that is taken is only said."""
+    from bot.web.serve import WebError, login_link, serve_web
+
+    async with AsyncExitStack() as stack:
+        try:
+            address = await stack.enter_async_context(serve_web(app, port=app.settings.web_port))
+        except WebError as error:
+            console.print(f"   No web pages: {error}.", markup=False)
+        else:
+            link = await login_link(app, address or "", "demo")
+            console.print(f"   The web pages meanwhile: {address} - log in, once, with\n   {link}\n", markup=False)
+        yield
 
 
 async def _fill(app: App, name: str, console: Console) -> None:
@@ -204,6 +222,7 @@ def _settings(port: int, endpoints: Mapping[str, str]) -> Settings:
         filler_maps=(),
         config_file=config,
         mirror_interval=60,
+        web_port=WEB_PORT,
         log_level="warning",
         log_format="console",
     )
