@@ -17,7 +17,7 @@ from bot.cards.health_findings import (
     server_blocks,
 )
 from bot.cogs.access import Defer, Level, needs
-from bot.cogs.answers import Card, answer
+from bot.cogs.answers import Card, answer, show
 from bot.cogs.autocomplete import complete_destination, complete_server
 from bot.cogs.errors import UserError
 from bot.cogs.face import Cog, Face, Question
@@ -211,6 +211,8 @@ class Sync(Cog):
         files = sight.clean_files({"missing.csv": as_csv(("server", "name", "problem"), rows)})
         pressed = await confirmed(interaction, t, sight, reports, attached(files))
         if pressed is not None:
+            # The question is answered: its buttons go.
+            await show(pressed, panel(t("health.job.restore_missing"), t("job.starting")))
             await follower_of(self.bot).submit(pressed, sight, "restore_missing", {"server": one, "dry_run": False})
 
 

@@ -204,6 +204,7 @@ async def test_what_is_missing_is_shown_first_and_brought_back_when_agreed(house
     question = await told(await house.admin.slash("sync restore"))
     pressed = await question.click("Bring them back")
     await answered(pressed, "3 missing in the archive · 2 from the game server · 1 from the database")
+    assert question.buttons == [], "the question is answered"
     assert all((house.archive() / name).read_bytes() == FILES[name] for name in lost)
     assert await house.audited("archive.restore") == [(f"discord:{house.admin.id}", "main")]
 
