@@ -233,7 +233,9 @@ class AlertWatch:
     async def _deliver_in_order(self, deliveries: list[Delivery]) -> tuple[list[Delivery], list[tuple[str, str]]]:
         sent: list[Delivery] = []
         for delivery in deliveries:
-            notifier = self.notifiers[delivery.notifier]
+            notifier = self.notifiers.get(delivery.notifier)
+            if notifier is None:
+                break  # taken away since; it is claimed again should it come back
             try:
                 reference = await self._hand_over(notifier, delivery)
             except NotifyError as error:
