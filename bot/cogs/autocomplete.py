@@ -21,7 +21,7 @@ from bot.cogs.text import plain
 from bot.cogs.tree import explain_in_choices
 from bot.community.privacy import hidden_keys
 from bot.db.engine import Database
-from bot.db.schema import destinations, player_names, players, rounds, servers
+from bot.db.schema import destinations, player_names, player_rounds, players, rounds, servers
 from bot.stats.rollups import current_sources
 from bot.stats.sessions import SessionInfo, list_sessions
 from parsers import strip_colors
@@ -41,7 +41,11 @@ LONGEST_VALUE: Final = 100
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """Something to offer. `known` are the texts it is found by, casefolded, the best one first."""
+    """Something to offer. `known` are the texts it is found by, casefolded, the best one first.
+
+    Who bears several names and plays on several game servers has an entry for each of them, the latest first, so that
+    nobody is offered a name from where he may not look.
+    """
 
     value: str
     label: str
@@ -80,8 +84,11 @@ def search(entries: Iterable[Entry], text: str, visible: frozenset[int] | None) 
     """
     wanted = plain(text, 100).casefold() if text.strip() else ""
     seen = [item for item in entries if visible is None or item.servers & visible]
+    latest: dict[str, Entry] = {}
+    for item in seen:
+        latest.setdefault(item.value, item)
     if not wanted:
-        return seen[:MOST_CHOICES]
+        return list(latest.values())[:MOST_CHOICES]
     levels: tuple[list[Entry], ...] = ([], [], [])
     for item in seen:
         if item.known[0].startswith(wanted):
@@ -90,10 +97,11 @@ def search(entries: Iterable[Entry], text: str, visible: frozenset[int] | None) 
             levels[1].append(item)
         elif any(wanted in name for name in item.known):
             levels[2].append(item)
-    found = [item for level in levels for item in level][:MOST_CHOICES]
+    # Found by a name of any game server, a player is offered once, as he is called where he was last seen.
+    found = list({item.value: latest[item.value] for level in levels for item in level}.values())[:MOST_CHOICES]
     if len(found) < MOST_CHOICES and len(wanted) > 2:
-        taken = {id(item) for item in found}
-        left = [item for item in seen if id(item) not in taken]
+        taken = {item.value for item in found}
+        left = [item for item in latest.values() if item.value not in taken]
         names = [item.known[0] for item in left]
         alike = process.extract(wanted, names, scorer=fuzz.WRatio, score_cutoff=ALIKE, limit=MOST_CHOICES - len(found))
         found += [left[position] for _, _, position in alike]
@@ -115,6 +123,7 @@ async def _players(connection: AsyncConnection) -> tuple[Entry, ...]:
     for player_id, server_id in await connection.execute(select(sums.c.player_id, sums.c.server_id).distinct()):
         played.setdefault(player_id, set()).add(server_id)
     shared = {key: frozenset(key) for key in {frozenset(ids) for ids in played.values()}}
+    names_there = await _names_there(connection)
     other_names: dict[int, list[str]] = {}
     for player_id, name in await connection.execute(select(player_names.c.player_id, player_names.c.name)):
         other_names.setdefault(player_id, []).append(name)
@@ -126,12 +135,35 @@ async def _players(connection: AsyncConnection) -> tuple[Entry, ...]:
         counts[row.name] = counts.get(row.name, 0) + 1
     found = []
     for row in rows:
-        # Two people of one name are told apart by the GUID.
-        label = plain(row.name, 80) + (f" ({row.guid})" if counts[row.name] > 1 else "")
-        names = dict.fromkeys(plain(name).casefold() for name in (row.name, *other_names.get(row.id, ())))
-        if len(row.key) <= LONGEST_VALUE:
-            found.append(Entry(row.key, label, tuple(names), shared[frozenset(played[row.id])]))
+        if len(row.key) > LONGEST_VALUE:
+            continue
+        everywhere = {shared[frozenset(played[row.id])]: (row.name, *other_names.get(row.id, ()))}
+        for where, borne in (names_there.get(row.id) or everywhere).items():
+            # Two people of one name are told apart by the GUID.
+            label = plain(borne[0], 80) + (f" ({row.guid})" if counts.get(borne[0], 0) > 1 else "")
+            names = dict.fromkeys(plain(name).casefold() for name in borne)
+            found.append(Entry(row.key, label, tuple(names), where))
     return tuple(found)
+
+
+async def _names_there(connection: AsyncConnection) -> dict[int, dict[frozenset[int], tuple[str, ...]]]:
+    """Return the names of players who bore several, by game server, latest first; nothing where there is but one."""
+    if (await connection.scalar(select(func.count()).select_from(servers)) or 0) < 2:
+        return {}
+    several = select(player_names.c.player_id).group_by(player_names.c.player_id).having(func.count() > 1)
+    query = (
+        select(player_rounds.c.player_id, rounds.c.server_id, player_rounds.c.name)
+        .join(rounds, rounds.c.id == player_rounds.c.round_id)
+        .where(player_rounds.c.player_id.in_(several))
+        .group_by(player_rounds.c.player_id, rounds.c.server_id, player_rounds.c.name)
+        .order_by(func.max(rounds.c.ended_at).desc(), player_rounds.c.name.desc())
+    )
+    found: dict[int, dict[frozenset[int], tuple[str, ...]]] = {}
+    for row in await connection.execute(query):
+        there = found.setdefault(row.player_id, {})
+        where = frozenset((row.server_id,))
+        there[where] = (*there.get(where, ()), row.name)
+    return found
 
 
 async def _maps(connection: AsyncConnection) -> tuple[Entry, ...]:

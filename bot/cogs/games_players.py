@@ -86,7 +86,7 @@ class Players(Cog):
             raise UserError("games.not_here", player=escape(link.name or link.player_key))
         if row.id in place.hidden:
             raise UserError("games.you_are_hidden", privacy=self.bot.mention("privacy"))
-        return PlayerInfo(row.id, row.guid, row.name)
+        return await place.scope.called_here(connection, PlayerInfo(row.id, row.guid, row.name))
 
     @app_commands.command()
     @app_commands.describe(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import discord
@@ -47,7 +48,8 @@ class Linking(Cog):
         async with self.bot.database.read() as connection:
             found = await scope_of(settings).player(connection, player)
             key = (await connection.execute(select(players.c.key).where(players.c.id == found.id))).scalar_one()
-        request = await self.bot.links.ask(interaction.user.id, key, guild.id)
+        # Nobody here is told what he is called on game servers that are not seen here.
+        request = replace(await self.bot.links.ask(interaction.user.id, key, guild.id), name=found.name)
         t = await self.bot.texts_for(interaction, private=True)
         await answer(interaction, Card(view=_Waiting(interaction, t, request, self)))
 

@@ -17,6 +17,7 @@ from bot.community.guilds import GuildSettings, VisibleServer
 from bot.db.schema import matches, player_rounds, players, rounds, sessions
 from bot.stats.errors import NotFoundError
 from bot.stats.matches import PlayerInfo
+from bot.stats.naming import as_called
 from bot.stats.players import find_player
 
 
@@ -87,6 +88,10 @@ class GuildScope:
         )
         return (await connection.execute(query)).scalar_one_or_none() is not None
 
+    async def called_here(self, connection: AsyncConnection, player: PlayerInfo) -> PlayerInfo:
+        """Return a player under his latest name on the guild's game servers."""
+        return (await as_called(connection, [player], self.names))[player.id]
+
     async def player(self, connection: AsyncConnection, text: str) -> PlayerInfo:
         """Return the one player that a text means, among those who played on the guild's game servers.
 
@@ -103,7 +108,7 @@ class GuildScope:
         query = query.where(players.c.key == text, players.c.is_bot.is_(False))
         row = (await connection.execute(query)).one_or_none()
         if row is not None and await self.sees_player(connection, row.id):
-            return PlayerInfo(row.id, row.guid, row.name)
+            return await self.called_here(connection, PlayerInfo(row.id, row.guid, row.name))
         return await find_player(connection, text, server=self.only())
 
 

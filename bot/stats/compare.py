@@ -24,6 +24,7 @@ from bot.stats.leaderboards import (
     read_standings,
 )
 from bot.stats.matches import PlayerInfo
+from bot.stats.naming import as_called
 from bot.stats.partners import MapRecord, read_pairs
 from bot.stats.rollups import Sources
 
@@ -137,7 +138,7 @@ async def compare(
     if not FEWEST <= len(ids) <= MOST:
         what = "the same player twice" if len(ids) < len(player_ids) else f"{len(ids)}"
         raise QuestionError(f"compare {FEWEST} to {MOST} different players, not {what}")
-    infos = await _infos(connection, ids)
+    infos = await as_called(connection, (await _infos(connection, ids)).values(), scope.server)
     standings = await read_standings(connection, [METRICS[key] for key in COMPARED], scope, sources=sources)
     mine = {standing.player.id: standing for standing in standings if standing.player.id in infos}
     if not mine:

@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from bot.db.schema import players, rounds, servers, sessions
 from bot.stats.errors import QuestionError
 from bot.stats.matches import PlayerInfo, ServerNames, on_servers, server_names
+from bot.stats.naming import entries_as_called
 from bot.stats.periods import ALL_TIME, Period
 from bot.stats.rollups import Sources, current_sources
 from bot.stats.totals import sums
@@ -251,9 +252,8 @@ async def leaderboard(
     least, least_sample = minimums(wanted, most, min_rounds)
     ranked = rank(standings, wanted, least, least_sample)
     why = None if ranked else await _why_empty(connection, wanted, scope, standings)
-    return Leaderboard(
-        wanted, scope, least, least_sample, most, len(standings), len(ranked), tuple(ranked[:limit]), why
-    )
+    shown = await entries_as_called(connection, ranked[:limit], scope.server)
+    return Leaderboard(wanted, scope, least, least_sample, most, len(standings), len(ranked), shown, why)
 
 
 def find_metric(key: str) -> Metric:

@@ -24,6 +24,7 @@ from bot.stats.leaderboards import (
     scope_values,
 )
 from bot.stats.matches import ROUND_COLUMNS, MatchInfo, PlayerInfo, RoundOutcome, ServerNames, match_info, on_servers
+from bot.stats.naming import as_called
 from bot.stats.rollups import Sources
 from parsers import MapResult, RoundFlag
 
@@ -244,7 +245,7 @@ async def map_answer(
         results=results,
         first=attacks[1],
         second=attacks[2],
-        fastest=await _fastest(connection, shape, asked),
+        fastest=await _fastest(connection, scope),
         best=await leaderboard(connection, metric, scope=scope, limit=limit, sources=sources),
         last=await _last(connection, shape, asked),
         timeline=tuple(
@@ -275,15 +276,23 @@ def _outcome(row: Any) -> RoundOutcome:
     return RoundOutcome.GAVE_UP if row.early else RoundOutcome.HELD
 
 
-async def _fastest(connection: AsyncConnection, shape: ScopeShape, asked: dict[str, Any]) -> tuple[FastAttack, ...]:
-    found = (await connection.execute(_fastest_query(shape), {**asked, "latest": FASTEST})).all()
+async def _fastest(connection: AsyncConnection, scope: Scope) -> tuple[FastAttack, ...]:
+    asked = {**scope_values(scope), "latest": FASTEST}
+    found = (await connection.execute(_fastest_query(scope_shape(scope)), asked)).all()
     who: dict[int, list[PlayerInfo]] = {}
     sides = _sides_query()
     for row in await connection.execute(sides, {"rounds": [row.id for row in found]}):
         who.setdefault(row.round_id, []).append(PlayerInfo(row.id, row.guid, row.name))
+    called = await as_called(connection, (one for side in who.values() for one in side), scope.server)
     return tuple(
         FastAttack(
-            row.seconds, row.number, row.id, row.match_key, row.session_id, row.ended_at, tuple(who.get(row.id, ()))
+            row.seconds,
+            row.number,
+            row.id,
+            row.match_key,
+            row.session_id,
+            row.ended_at,
+            tuple(called[one.id] for one in who.get(row.id, ())),
         )
         for row in found
     )

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.db.schema import matches, players, rounds, servers
 from bot.stats.errors import AmbiguousError, NotFoundError
+from bot.stats.naming import as_called
 from bot.stats.totals import Totals, round_rows
 from parsers import MapResult, RoundFlag
 
@@ -57,7 +58,7 @@ class ServerInfo:
 
 @dataclass(frozen=True, slots=True)
 class PlayerInfo:
-    """A player; `name` is the latest one, without colour codes."""
+    """A player; `name` is the latest one of the game servers asked about, without colour codes."""
 
     id: int
     guid: str
@@ -256,7 +257,7 @@ async def match_answer(
     first = found[0]
     position = await _position(connection, first) if first.session_id is not None else 1
     match = match_info(found, position)
-    by_round = await _players_by_round(connection, first.match_id)
+    by_round = await _players_by_round(connection, first.match_id, first.name)
     return MatchAnswer(
         ServerInfo(first.server_id, first.name, first.time_zone),
         first.session_id,
@@ -342,15 +343,19 @@ def _why(status: str, result: MapResult | None, halves: Sequence[RoundInfo]) -> 
     return WhyResult.WINNER_UNKNOWN
 
 
-async def _players_by_round(connection: AsyncConnection, match_id: int) -> dict[int, tuple[PlayerInRound, ...]]:
+async def _players_by_round(
+    connection: AsyncConnection, match_id: int, server: str
+) -> dict[int, tuple[PlayerInRound, ...]]:
     rows = round_rows(counted=False).where(rounds.c.match_id == match_id).subquery()
     query = select(players.c.guid, players.c.name.label("latest_name"), rows).join(
         players, players.c.id == rows.c.player_id
     )
+    found = (await connection.execute(query.where(players.c.is_bot.is_(False)))).all()
+    infos = (PlayerInfo(row.player_id, row.guid, row.latest_name) for row in found)
+    called = await as_called(connection, infos, server)
     by_round: dict[int, list[PlayerInRound]] = {}
-    for row in (await connection.execute(query.where(players.c.is_bot.is_(False)))).all():
-        player = PlayerInfo(row.player_id, row.guid, row.latest_name)
-        item = PlayerInRound(player, row.name, row.team, row.basis, Totals.of(row))
+    for row in found:
+        item = PlayerInRound(called[row.player_id], row.name, row.team, row.basis, Totals.of(row))
         by_round.setdefault(row.round_id, []).append(item)
     return {
         round_id: tuple(sorted(items, key=lambda item: _best_first(item.player, item.totals)))

@@ -27,6 +27,7 @@ from bot.stats.leaderboards import (
     scope_values,
 )
 from bot.stats.matches import PlayerInfo
+from bot.stats.naming import as_called, entries_as_called
 from parsers import MapResult
 
 PARTNER_MATCHES: Final = 10
@@ -141,11 +142,12 @@ async def partners_answer(
     partners = [Partner(infos[p.other_id], p.together) for p in pairs if p.other_id in infos and p.together.maps]
     opponents = [Partner(infos[p.other_id], p.against) for p in pairs if p.other_id in infos and p.against.maps]
     least, least_against = _least(partners), _least(opponents)
+    called = await as_called(connection, [player], scope.server)
     return PartnersAnswer(
-        player,
+        called[player.id],
         scope,
-        _best(partners, least, limit),
-        _best(opponents, least_against, limit),
+        await entries_as_called(connection, _best(partners, least, limit), scope.server),
+        await entries_as_called(connection, _best(opponents, least_against, limit), scope.server),
         least,
         least_against,
         len(partners),

@@ -28,6 +28,7 @@ from bot.stats.leaderboards import (
     scope_values,
 )
 from bot.stats.matches import PlayerInfo, ServerInfo, ServerNames, of_servers, server_names
+from bot.stats.naming import as_called
 from bot.stats.rollups import EVERY_ROUND, WEAPON_COUNTERS, Sources, current_sources
 from bot.stats.totals import Totals, round_rows, sums
 from parsers import WEAPONS, metrics, strip_colors
@@ -155,7 +156,7 @@ async def find_players(
     Args:
         connection: to read from.
         text: what a person wrote; upper and lower case do not matter, colour codes are taken off.
-        server: only who played on this game server, or one of these; anywhere if None.
+        server: only who played on this game server, or one of these, by his names there; anywhere if None.
         limit: how many at most.
     """
     wanted = text.strip()
@@ -167,7 +168,7 @@ async def find_players(
     query = (
         select(players.c.id, players.c.guid, players.c.name, players.c.last_seen_at, player_names.c.name.label("known"))
         .join(player_names, player_names.c.player_id == players.c.id)
-        .where(players.c.is_bot.is_(False), *_played_on(server))
+        .where(players.c.is_bot.is_(False), *_borne_on(server))
     )
     if plain.isascii():
         conditions = [player_names.c.name.icontains(plain, autoescape=True)]
@@ -176,18 +177,22 @@ async def find_players(
         query = query.where(or_(*conditions))
     # Databases differ in the case of letters beyond ASCII: those names are compared here.
     best: dict[int, tuple[tuple[Any, ...], PlayerHit]] = {}
-    for row in await connection.execute(query):
-        level = _closeness(row, plain, guid)
+    rows = (await connection.execute(query)).all()
+    called = await as_called(connection, (PlayerInfo(row.id, row.guid, row.name) for row in rows), server)
+    for row in rows:
+        player = called[row.id]
+        level = _closeness(row, player.name, plain, guid)
         if level is None:
             continue
         matched = row.guid if level in (0, 3) else row.known
-        order = (level, -row.last_seen_at, row.name.casefold(), row.guid, row.known)
+        order = (level, -row.last_seen_at, player.name.casefold(), row.guid, row.known)
         if row.id not in best or order < best[row.id][0]:
-            best[row.id] = (order, PlayerHit(PlayerInfo(row.id, row.guid, row.name), matched, row.last_seen_at))
+            best[row.id] = (order, PlayerHit(player, matched, row.last_seen_at))
     return [hit for _, hit in sorted(best.values(), key=lambda item: item[0])][:limit]
 
 
-def _played_on(server: ServerNames) -> list[ColumnElement[bool]]:
+def _borne_on(server: ServerNames) -> list[ColumnElement[bool]]:
+    """Return the conditions of who played on these game servers, under this very name."""
     names = server_names(server)
     if names is None:
         return []
@@ -195,17 +200,21 @@ def _played_on(server: ServerNames) -> list[ColumnElement[bool]]:
         select(player_rounds.c.round_id)
         .join(rounds, rounds.c.id == player_rounds.c.round_id)
         .join(servers, servers.c.id == rounds.c.server_id)
-        .where(player_rounds.c.player_id == players.c.id, servers.c.name.in_(names))
+        .where(
+            player_rounds.c.player_id == players.c.id,
+            player_rounds.c.name == player_names.c.name,
+            servers.c.name.in_(names),
+        )
     )
     return [there.exists()]
 
 
-def _closeness(row: Any, plain: str, guid: str | None) -> int | None:
+def _closeness(row: Any, latest: str, plain: str, guid: str | None) -> int | None:
     known = row.known.casefold()
     if guid is not None and row.guid == guid:
         return 0
     if known == plain:
-        return 1 if row.known == row.name else 2
+        return 1 if row.known == latest else 2
     if guid is not None and row.guid.startswith(guid):
         return 3
     if known.startswith(plain):

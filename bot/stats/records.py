@@ -32,6 +32,7 @@ from bot.stats.leaderboards import (
     why_no_rounds,
 )
 from bot.stats.matches import PlayerInfo, ServerInfo
+from bot.stats.naming import entries_as_called
 from bot.stats.totals import round_column
 from parsers import RoundFlag
 
@@ -188,7 +189,7 @@ async def _best(
                 row.ended_at,
             )
         )
-    return tuple(marks)
+    return await entries_as_called(connection, marks, scope.server)
 
 
 async def rounds_left_out(connection: AsyncConnection, scope: Scope) -> dict[str, int]:

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from bot.db.schema import matches, player_rounds, players, rounds, servers, sessions
 from bot.stats.leaderboards import ALL_ROUNDS, METRICS, Metric, Sample, Scope, ScopeShape, scope_shape, scope_values
 from bot.stats.matches import PlayerInfo, ServerInfo
+from bot.stats.naming import as_called
 from bot.stats.records import (
     RECORD_METRICS,
     RECORD_MINIMUMS,
@@ -48,13 +49,15 @@ async def all_records(
     rows = (await connection.execute(_each_query(grain, scope_shape(scope)), asked)).all()
     guids = await _people(connection, {row.player_id for row in rows})
     chosen = {key: row for key in RECORD_METRICS if (row := _first(rows, key, guids)) is not None}
+    shown = {guids[row.player_id] for row in chosen.values()}
+    called = await as_called(connection, shown, scope.server)
     places = await _places(connection, grain, {row.key for row in chosen.values()})
     left_out = await rounds_left_out(connection, scope)
     why = None if len(chosen) == len(RECORD_METRICS) else await why_no_records(connection, scope)
     found = []
     for key in RECORD_METRICS:
         metric, row = METRICS[key], chosen.get(key)
-        marks = () if row is None else (_mark(metric, row, guids[row.player_id], places[row.key], grain),)
+        marks = () if row is None else (_mark(metric, row, called[row.player_id], places[row.key], grain),)
         least = minimum if metric.rate else None
         found.append(Records(metric, grain, scope, least, marks, left_out, None if marks else why))
     return tuple(found)

@@ -24,6 +24,7 @@ from bot.stats.matches import (
     of_servers,
     on_servers,
 )
+from bot.stats.naming import as_called
 from bot.stats.players import PlayerWeapon, weapon_line
 from bot.stats.rollups import WEAPON_COUNTERS
 from bot.stats.sessions import find_session, session_answer
@@ -170,7 +171,7 @@ async def round_answer(connection: AsyncConnection, round_id: int) -> RoundAnswe
         map_name=row.map_name,
         players=answer.by_round.get(round_id, ()),
         weapons=await _weapons(connection, round_id),
-        awards=await _awards(connection, round_id),
+        awards=await _awards(connection, round_id, answer.server.name),
     )
 
 
@@ -184,16 +185,12 @@ async def _weapons(connection: AsyncConnection, round_id: int) -> dict[int, tupl
     }
 
 
-async def _awards(connection: AsyncConnection, round_id: int) -> tuple[RoundAward, ...]:
+async def _awards(connection: AsyncConnection, round_id: int, server: str) -> tuple[RoundAward, ...]:
+    rows = (await connection.execute(_awards_query(), {"round": round_id})).all()
+    known = [PlayerInfo(row.player_id, row.guid, row.name) for row in rows if row.player_id is not None]
+    called = await as_called(connection, known, server)
     return tuple(
-        RoundAward(
-            row.award,
-            None if row.player_id is None else PlayerInfo(row.player_id, row.guid, row.name),
-            row.player_name,
-            row.text,
-            bool(row.doubtful),
-        )
-        for row in await connection.execute(_awards_query(), {"round": round_id})
+        RoundAward(row.award, called.get(row.player_id), row.player_name, row.text, bool(row.doubtful)) for row in rows
     )
 
 

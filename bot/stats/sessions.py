@@ -27,6 +27,7 @@ from bot.stats.matches import (
     on_servers,
     server_names,
 )
+from bot.stats.naming import as_called
 from bot.stats.periods import midnight
 from bot.stats.teams import LineUp, SidesOfRound, TeamLabel, find_line_ups
 from bot.stats.totals import Totals, round_rows, sums
@@ -414,7 +415,7 @@ def _sides_query() -> Select[Any]:
 
 
 async def session_answer(connection: AsyncConnection, session_id: int) -> SessionAnswer:
-    """Answer about one session, in four queries.
+    """Answer about one session, in a few queries.
 
     Raises:
         NotFoundError: there is no session of this id.
@@ -435,6 +436,7 @@ async def session_answer(connection: AsyncConnection, session_id: int) -> Sessio
     for row in await connection.execute(_people_query(), asked):
         infos[row.id] = PlayerInfo(row.id, row.guid, row.name)
         totals[row.id] = Totals.of(row)
+    infos = await as_called(connection, infos.values(), session.server_name)
 
     line_ups = find_line_ups(await _sides(connection, session_id, counted, infos))
     scored, teams = _score(played, line_ups, infos)

@@ -27,6 +27,7 @@ from bot.stats.leaderboards import (
 )
 from bot.stats.maps import nearest
 from bot.stats.matches import PlayerInfo
+from bot.stats.naming import entries_as_called
 from bot.stats.rollups import EVERY_ROUND, WEAPON_COUNTERS, Sources, current_sources
 from parsers import WEAPONS, Weapon, metrics
 
@@ -224,7 +225,7 @@ async def weapon_answer(
         least,
         len(users),
         len(ranked),
-        tuple(ranked[:limit]),
+        await entries_as_called(connection, ranked[:limit], scope.server),
         None if ranked else await _why_empty(connection, scope, users),
     )
 
