@@ -14,7 +14,12 @@ from pathlib import Path
 
 import pytest
 
+from bot.app import opened
 from bot.cli.common import ExitCode
+from bot.cli.jobs import done_there
+from bot.config import load_settings
+from bot.ingest.lease import LeaseLostError
+from bot.jobs.job import JobState
 from tools.simulate.backlog import write_backlog
 from tools.simulate.sftp_server import SimulatedSftpServer
 
@@ -240,19 +245,23 @@ async def test_a_folder_does_not_overwrite_what_the_server_gave(server: Simulate
     assert archived.read_bytes() == whole
 
 
-async def test_two_processes_do_not_poll_one_server_at_once(server: SimulatedSftpServer, desk: Desk) -> None:
-    process = await desk.start("run")
-    assert process.stderr is not None
-    try:
-        async with asyncio.timeout(60):
-            while b"imported=" not in await process.stderr.readline():
-                pass
-        answer = await desk.type("sync")
-        assert answer.code == ExitCode.PROBLEM
-        assert "stop it first" in answer.err
-    finally:
-        process.send_signal(signal.SIGTERM)
-        await process.communicate()
+async def test_a_process_that_polls_and_does_no_jobs_is_said(
+    server: SimulatedSftpServer, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bot.cli.jobs.NOBODY_CAME", 0.1)
+    settings = load_settings(
+        _env_file=None,
+        database_url=f"sqlite:///{desk.folder / 'rounds.db'}",
+        ssh_host=server.host,
+        ssh_port=server.port,
+        ssh_user="et",
+        remote_stats_path="stats",
+    )
+    async with opened(settings) as app:
+        with pytest.raises(LeaseLostError, match=r"another machine works there just now.*stop it first"):
+            await done_there(app, "poll", {"server": "main"}, "another machine", quiet=True)
+        (job,) = (await app.jobs.list()).jobs
+        assert job.state is JobState.CANCELLED, "nobody does it later, when nobody waits for it any more"
 
 
 async def test_an_unknown_server_is_a_typing_mistake(server: SimulatedSftpServer, desk: Desk) -> None:
