@@ -62,6 +62,14 @@ class Card:
         return {"content": self.text, "embeds": self.embeds, "view": self.view, "attachments": self.files}
 
 
+class Placed(ui.LayoutView):
+    """A layout that is told in which message it stands, where that is not a first answer of its own."""
+
+    def stands_in(self, message: discord.Message) -> None:
+        """Take note of the message."""
+        raise NotImplementedError
+
+
 Shown = Card | ui.LayoutView | discord.Embed | str
 """What can be answered."""
 
@@ -143,12 +151,18 @@ async def answer(interaction: Question, shown: Shown, *, private: bool | None = 
             return None
         if state.thinking and private == state.private:
             state.thinking = False
-            return await interaction.edit_original_response(**card.as_edit())
+            return _placed(card, await interaction.edit_original_response(**card.as_edit()))
         if state.thinking:
             state.thinking = False
             with contextlib.suppress(discord.HTTPException):
                 await interaction.delete_original_response()
-        return await interaction.followup.send(**card.as_new(), ephemeral=private, wait=True)
+        return _placed(card, await interaction.followup.send(**card.as_new(), ephemeral=private, wait=True))
+
+
+def _placed(card: Card, message: discord.Message) -> discord.Message:
+    if isinstance(card.view, Placed):
+        card.view.stands_in(message)
+    return message
 
 
 async def _first(send: Callable[[], Awaitable[object]]) -> None:

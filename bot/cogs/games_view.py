@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
@@ -21,7 +20,7 @@ from bot.cogs.games import Place, games_of
 from bot.cogs.paging import Paginator, of_pages, paged
 from bot.cogs.panel import Tone, container, panel
 from bot.cogs.text import lines
-from bot.cogs.views import UNUSED, Act, OwnView, switch_off
+from bot.cogs.views import UNUSED, Act, OwnView
 from bot.stats.leaderboards import Metric
 
 log = structlog.get_logger()
@@ -30,36 +29,7 @@ PAGE: Final = 15
 """Lines of a page of a long answer: what a phone shows at once."""
 
 
-class FurtherView(OwnView):
-    """A layout that may be a further message, below the one whose button was pressed: it is put away by itself.
-
-    Attributes:
-        sent: the message it stands in, as long as nobody has pressed anything there.
-    """
-
-    sent: discord.Message | None = None
-
-    def card(self) -> Card:
-        """Return the message."""
-        return Card(view=self)
-
-    async def interaction_check(self, interaction: Question, /) -> bool:  # type: ignore[override]
-        """Let the owner through; from then on his press is the way to the message."""
-        if not await super().interaction_check(interaction):
-            return False
-        self.sent = None
-        return True
-
-    async def on_timeout(self) -> None:
-        """Switch the buttons off, in this message and no other."""
-        switch_off(self)
-        edit: Any = self.latest.edit_original_response if self.sent is None else self.sent.edit
-        with contextlib.suppress(discord.HTTPException, OSError):
-            # The picture goes along: a layout may only show what is sent with it.
-            await edit(**self.card().as_edit())
-
-
-class GameView(FurtherView):
+class GameView(OwnView):
     """An answer: heading, picture, facts, and buttons for the person who asked.
 
     Args:
@@ -99,6 +69,10 @@ class GameView(FurtherView):
             files.append(discord.File(data, self.picture.file_name, description=self.picture.alt_text))
         return Card(view=self, files=files)
 
+    def edited(self) -> dict[str, Any]:
+        """Return the arguments of an edit; the picture goes along, as a layout may only show what is sent with it."""
+        return self.card().as_edit()
+
 
 async def present(
     interaction: Question,
@@ -119,18 +93,7 @@ async def present(
             log.warning("a picture was not drawn", reason=str(error))
             note = f"-# {place.t('games.no_picture')}"
     view = GameView(interaction, told, picture, *rows, note=note)
-    view.sent = await answer(interaction, view.card(), private=private)
-
-
-class _Pages(FurtherView, Paginator):
-    """Pages in a further message."""
-
-    async def send(self, *, private: bool | None = None) -> None:
-        """Answer with the first page."""
-        await self.build(0)
-        if self.count == 1:
-            self.stop()
-        self.sent = await answer(self.latest, self, private=private)
+    await answer(interaction, view.card(), private=private)
 
 
 def how(place: Place, metrics: Iterable[Metric], *rules: str) -> Act:
@@ -162,6 +125,6 @@ def whole(place: Place, title: str, told: Sequence[str]) -> Act:
 
     async def show_all(interaction: Question) -> None:
         pages = paged(told, PAGE)
-        await _Pages(interaction, place.t, title, of_pages(pages), len(pages)).send(private=True)
+        await Paginator(interaction, place.t, title, of_pages(pages), len(pages)).send(private=True)
 
     return Act(show_all, label=place.t("games.all", count=len(told)), style=discord.ButtonStyle.secondary)

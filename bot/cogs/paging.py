@@ -137,5 +137,5 @@ class _Jump(OwnModal):
         text = self.field.value.strip()
         if not (text.isascii() and text.isdigit()) or not 1 <= int(text) <= self.pages.count:
             raise UserError("pages.wrong", count=self.pages.count)
-        self.pages.latest = interaction
+        self.pages.used_by(interaction)
         await self.pages.turn(interaction, int(text) - 1)

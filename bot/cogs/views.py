@@ -7,13 +7,14 @@ must survive are in `bot.cogs.persistent`.
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 import discord
 from discord import ui
 
 from bot.cogs.access import Level, Needs
-from bot.cogs.answers import Card, answer, show, watch
+from bot.cogs.answers import Card, Placed, answer, show, watch
 from bot.cogs.errors import UserError, report
 from bot.cogs.face import Question
 from bot.cogs.panel import Tone, container
@@ -21,6 +22,12 @@ from bot.cogs.tree import require
 from bot.locales import Texts
 
 SELECTS: Final = (ui.Select, ui.ChannelSelect, ui.RoleSelect, ui.UserSelect, ui.MentionableSelect)
+
+CHANGES: Final = (
+    discord.InteractionResponseType.message_update,
+    discord.InteractionResponseType.deferred_message_update,
+)
+"""Answers to a press that change the message whose button it was."""
 
 UNUSED: Final = 600.0
 """Seconds after the last press at which buttons are put away; well before Discord's 15 minutes are over."""
@@ -40,7 +47,7 @@ async def claim(interaction: Question, *, level: Level, owner: int | None) -> bo
     return True
 
 
-class OwnView(ui.LayoutView):
+class OwnView(Placed):
     """A layout whose buttons work for the person who asked, as long as he is of the level.
 
     Args:
@@ -52,6 +59,8 @@ class OwnView(ui.LayoutView):
     def __init__(self, origin: Question, *, level: Level = Level.MEMBER, timeout: float | None = UNUSED) -> None:
         super().__init__(timeout=timeout)
         self.latest = origin
+        self._edit: Callable[..., Awaitable[object]] = origin.edit_original_response
+        self._pressed: Question | None = None
         self.owner = origin.user.id
         self.level = level
 
@@ -59,18 +68,37 @@ class OwnView(ui.LayoutView):
         """Let the owner through."""
         if not await claim(interaction, level=self.level, owner=self.owner):
             return False
-        self.latest = interaction
+        self.used_by(interaction)
         return True
+
+    def used_by(self, interaction: Question) -> None:
+        """Take note of a press, or of a form that a press opened."""
+        self._follow()
+        self.latest = self._pressed = interaction
+
+    def stands_in(self, message: discord.Message) -> None:
+        """Change this message when the buttons are put away."""
+        self._edit = message.edit
+
+    def edited(self) -> dict[str, Any]:
+        """Return the arguments of the edit that shows the layout as it is now."""
+        return {"view": self}
+
+    def _follow(self) -> None:
+        # A press that changed this message is the freshest way to it; one that was answered by another message is none.
+        if self._pressed is not None and self._pressed.response.type in CHANGES:
+            self._edit = self._pressed.edit_original_response
 
     async def on_error(self, interaction: Question, error: Exception, item: ui.Item[Any], /) -> None:  # type: ignore[override]
         """Tell the person; log what is a mistake of ours."""
         await report(interaction, error, place=f"{type(self).__name__} {type(item).__name__}")
 
     async def on_timeout(self) -> None:
-        """Switch the buttons off, where the message can still be changed."""
+        """Switch the buttons off in the message that they stand in, where it can still be changed."""
         switch_off(self)
+        self._follow()
         with contextlib.suppress(discord.HTTPException, OSError):
-            await self.latest.edit_original_response(view=self)
+            await self._edit(**self.edited())
 
 
 def switch_off(view: ui.LayoutView) -> None:

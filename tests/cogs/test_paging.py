@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from typing import Any
 
 import discord
-from discord import app_commands
+import pytest
+from discord import app_commands, ui
 
 from bot.client import StatsBot
 from bot.cogs.access import Level, needs
-from bot.cogs.answers import answer
+from bot.cogs.answers import answer, defer
 from bot.cogs.face import Question
 from bot.cogs.paging import Paginator, of_pages, paged
-from bot.cogs.panel import panel
-from bot.cogs.views import Confirm
+from bot.cogs.panel import container, panel
+from bot.cogs.views import Act, Confirm, OwnView
 from tests.cogs.conftest import Start
 from tests.standins.discord import Reply, World
 
@@ -90,6 +93,49 @@ async def test_unused_pages_are_switched_off(start: Start, world: World) -> None
         reply = await world.user("alice").slash("pages")
         await reply.until(lambda shown: all(button.disabled for button in shown.buttons))
         assert "page 1" in reply.text
+
+
+def with_a_further_message(patient: bool) -> Callable[[StatsBot], None]:
+    """`/two` shows a layout whose button opens another one, with a message of its own."""
+
+    def also(bot: StatsBot) -> None:
+        def layout(interaction: Question, text: str, label: str, act: Any) -> OwnView:
+            view = OwnView(interaction, timeout=0.3)
+            view.add_item(container(text, "", ui.ActionRow(Act(act, label=label))))
+            return view
+
+        async def nothing(interaction: Question) -> None:
+            await answer(interaction, panel("note", "said"), private=True)
+
+        async def further(interaction: Question) -> None:
+            if patient:
+                await defer(interaction)
+            await answer(interaction, layout(interaction, "second", "Tell", nothing), private=True)
+
+        @app_commands.command(name="two", description="Shows two layouts.")
+        @needs(Level.MEMBER)
+        async def two(interaction: Question) -> None:
+            await answer(interaction, layout(interaction, "first", "More", further))
+
+        bot.tree.add_command(two)
+
+    return also
+
+
+@pytest.mark.parametrize("patient", [True, False], ids=["a further message", "a first answer"])
+async def test_each_message_is_put_away_by_itself(start: Start, world: World, patient: bool) -> None:
+    """Neither the message whose button was pressed nor one that a button answered with is taken for the layout's."""
+    async with start(also=with_a_further_message(patient)):
+        first = await world.user("alice").slash("two")
+        pressed = await first.click("More")
+        second = await pressed.followup() if patient else pressed
+        told = await second.click("Tell")
+        for shown, text in ((first, "### first"), (second, "### second")):
+            await shown.until(lambda reply: all(button.disabled for button in reply.buttons))
+            assert shown.text.startswith(text)
+            assert len(shown.buttons) == 1
+        assert told.text.startswith("### note")
+        assert told.buttons == []
 
 
 def test_lines_as_pages() -> None:
