@@ -180,10 +180,13 @@ def _components(world: World, message: Message, sent: list[Json]) -> list[Json]:
                 component[key] = value
         for key in [key for key, value in component.items() if value is None and key not in _NULLABLE]:
             del component[key]
+        for holder in (component, *component.get("options", [])):
+            # A library sends `"id": null` with a character; Discord answers without it.
+            if isinstance(holder.get("emoji"), dict):
+                holder["emoji"] = without_nulls(holder["emoji"])
         for default in component.get("default_values", []):
             default["id"] = str(default["id"])
-        media: list[Json] = [component, *component.get("items", [])]
-        for holder in media:
+        for holder in (component, *component.get("items", [])):
             for key in _MEDIA_KEYS:
                 if isinstance(holder.get(key), dict):
                     holder[key] = _media(world, message, holder[key]["url"])

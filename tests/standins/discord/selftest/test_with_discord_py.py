@@ -467,3 +467,23 @@ async def test_a_bot_that_dies_takes_the_test_with_it(world: World, bot: Bot) ->
     with pytest.raises(BrokenError):
         async with running(bot, world):
             pytest.fail("it was started")
+
+
+async def test_buttons_and_choices_with_a_character_as_emoji(bot: Bot, world: World) -> None:
+    view = discord.ui.View()
+    view.add_item(discord.ui.Button(emoji="🎯"))
+    choice = discord.SelectOption(label="Home", emoji="🏠")
+    view.add_item(discord.ui.Select(options=[choice]))
+
+    async def answer(interaction: Interaction) -> None:
+        await interaction.response.send_message("Where?", view=view)
+        sent = await interaction.original_response()
+        await sent.edit(content="There.")
+
+    answering(bot, answer)
+    async with running(bot, world):
+        reply = await world.user("alice").slash("go")
+        await reply.until(lambda shown: shown.content == "There.")
+        assert [button.emoji for button in reply.buttons] == ["🎯"]
+        assert reply.buttons[0].label == ""
+        assert [option["emoji"] for option in reply.selects[0]["options"]] == [{"name": "🏠"}]
