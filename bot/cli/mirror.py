@@ -184,7 +184,7 @@ def _remarks(status: Status) -> Iterator[str]:
     if status.unexplained and status.run is not None:
         show = f"python -m bot reconcile show {status.run.id}"
         yield f"{status.unexplained:,} differences that nothing explains; each with its name: {show}"
-    elif condition.foreign_objects:
+    if condition.foreign_objects:
         yield f"{condition.foreign_objects:,} objects there are no copies of ours; they are left alone"
 
 

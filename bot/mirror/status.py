@@ -50,10 +50,8 @@ class Status:
 
     @property
     def unexplained(self) -> int:
-        """Differences that no rule explains, and objects that are nobody's, by the last comparison. Never healthy."""
-        if self.run is None:
-            return 0
-        return sum(self.run.causes.get(cause.value, 0) for cause in (Cause.UNEXPLAINED, Cause.FOREIGN))
+        """Differences that no rule explains, by the last comparison. Never healthy."""
+        return 0 if self.run is None else self.run.causes.get(Cause.UNEXPLAINED.value, 0)
 
 
 async def status_of(copier: Copier) -> Status:
