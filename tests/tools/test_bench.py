@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from tests.standins.objectstores import rclone_program
 from tests.standins.sshd import sshd_or_skip
-from tools.bench import fetching, importing, mirroring, steady
+from tools.bench import fetching, importing, mirroring, steady, web
 from tools.bench.__main__ import Group, Options, comparisons
 from tools.bench.environment import Environment, absent, run, tool, worker
 from tools.bench.material import Material
@@ -391,3 +391,50 @@ def test_a_target_may_be_about_another_contender_than_the_first() -> None:
 async def test_a_process_that_does_not_get_ready_is_ended(tmp_path: Path) -> None:
     with pytest.raises(MeasureError, match="it ended"):
         await asyncio.wait_for(steady._run({"SSH_HOST": "only a host"}, tmp_path, 0.1), 30)
+
+
+async def test_pages_over_a_database_and_over_one_with_many_more_rounds(tmp_path: Path) -> None:
+    async with Environment(tmp_path) as environment:
+        for many in (None, 1000):
+            comparison = web._pages(environment, FILES, many, "Web pages", 0.1, judged=False)
+            outcomes = await once([comparison])
+            (sample,) = outcomes[comparison.key].ours.samples
+            assert sample is not None
+            assert sample["pages"] == 24
+            assert 0 < sample["seconds"] <= sample["slowest_page"]
+        kept = {path.name for path in environment.material.folder.glob("web-*.db")}
+    assert kept == {"web-20-once.db", "web-20-1000.db"}
+
+
+async def test_a_database_is_multiplied_into_one_that_holds_together(tmp_path: Path) -> None:
+    from sqlalchemy import func, select, text
+
+    from bot.db.engine import Database
+    from bot.db.schema import player_lifetimes, player_rounds, player_totals, player_weapons, rounds, sessions
+    from bot.stats.rollups import is_current
+    from tools.bench.many_rounds import multiply
+
+    url = f"sqlite+aiosqlite:///{tmp_path / 'many.db'}"
+    async with Environment(tmp_path) as environment:
+        await worker("import_archive", url=url, archive=str(environment.material.rounds(FILES)))
+    database = Database(url)
+    tables = (rounds, sessions, player_rounds, player_weapons)
+
+    async def counted() -> list[int]:
+        async with database.read() as connection:
+            queries = [select(func.count()).select_from(table) for table in tables]
+            return [(await connection.execute(query)).scalar_one() for query in queries]
+
+    try:
+        before = await counted()
+        assert await multiply(database, 6 * before[2]) == 6 * before[2]
+        assert await counted() == [6 * number for number in before]
+        async with database.read() as connection:
+            assert (await connection.execute(text("PRAGMA foreign_key_check"))).all() == []
+            assert await is_current(connection)
+            lines = select(func.sum(player_rounds.c.kills)).join(rounds, rounds.c.id == player_rounds.c.round_id)
+            kills = (await connection.execute(lines.where(rounds.c.excluded.is_(None)))).scalar_one()
+            for kept in (player_totals, player_lifetimes):
+                assert (await connection.execute(select(func.sum(kept.c.kills)))).scalar_one() == kills
+    finally:
+        await database.close()

@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from tools.bench import fetching, importing, mirroring, steady
+from tools.bench import fetching, importing, mirroring, steady, web
 from tools.bench.environment import Environment
 from tools.bench.material import STANDARD_FILES
 from tools.bench.measure import Comparison, MeasureError, Outcome, compare
@@ -30,6 +30,7 @@ class Group(StrEnum):
     START = "start"
     IDLE = "idle"
     MIRROR = "mirror"
+    WEB = "web"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,8 @@ async def comparisons(environment: Environment, options: Options) -> list[Compar
         found.append(await steady.idle(environment, files, options.idle_seconds))
     if Group.MIRROR in options.only:
         found += mirroring.comparisons(environment, min(files, mirroring.OBJECTS))
+    if Group.WEB in options.only:
+        found += web.comparisons(environment, files, whole=options.long)
     return found
 
 
@@ -107,7 +110,10 @@ def main(
     names: Annotated[int, typer.Option(min=1, help="How many names the large folder has.")] = fetching.MANY_NAMES,
     idle_seconds: Annotated[float, typer.Option(min=0.1, help="How long an idle process is watched.")] = 15.0,
     long: Annotated[
-        bool, typer.Option("--long", help="Also what takes long: 30,000 files, slow tools with all files.")
+        bool,
+        typer.Option(
+            "--long", help="Also what takes long: 30,000 files, slow tools with all files, a million player rounds."
+        ),
     ] = False,
     output: Annotated[Path, typer.Option(help="Folder for the history and the files to measure with.")] = Path(
         "bench-output"

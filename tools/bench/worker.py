@@ -21,6 +21,8 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+from tools.bench.web_worker import many_rounds, web_pages
+
 Answer = dict[str, float]
 
 ZONE = "Europe/Berlin"
@@ -536,6 +538,8 @@ TASKS: dict[str, Callable[..., Awaitable[Answer]]] = {
         poll_known,
         mirror_cycle,
         list_bare,
+        many_rounds,
+        web_pages,
     )
 }
 
