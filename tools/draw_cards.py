@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.cards.compare import comparison_card
 from bot.cards.leaderboard import leaderboard_card
+from bot.cards.maps import map_card
 from bot.cards.picture import Card, CardOptions, ImageFormat, ThemeName
 from bot.cards.player import player_card
 from bot.cards.scoreboard import match_card, round_card
@@ -29,6 +30,7 @@ from bot.db import migrate
 from bot.db.engine import Database
 from bot.stats.compare import compare
 from bot.stats.leaderboards import METRICS, leaderboard
+from bot.stats.maps import list_maps, map_answer
 from bot.stats.matches import match_answer
 from bot.stats.players import player_answer
 from bot.stats.sessions import list_sessions, session_answer
@@ -57,6 +59,8 @@ async def cards(connection: AsyncConnection, options: CardOptions, sessions: int
         found.append(comparison_card(await compare(connection, ids[:count]), options))
     for metric in METRICS_SHOWN:
         found.append(leaderboard_card(await leaderboard(connection, METRICS[metric].key, limit=15), options))
+    for known in (await list_maps(connection))[:2]:
+        found.append(map_card(await map_answer(connection, known.name), options))
     found.append(weapons_card(await weapon_table(connection), options))
     return found
 

@@ -119,6 +119,7 @@ class Words:
 
     timeline: str = "Attack times"
     timeline_note: str = "Bar: time attacked, line: time limit"
+    map_note: str = "The latest {rounds}, from left to right"
     full_hold: str = "full hold"
     reached: str = "completed"
     gave_up: str = "gave up"
@@ -239,6 +240,7 @@ DE = Words(
     },
     timeline="Angriffszeiten",
     timeline_note="Balken: Angriffszeit, Strich: Zeitlimit",
+    map_note="Zuletzt {rounds}, von links nach rechts",
     full_hold="Full Hold",
     reached="geschafft",
     gave_up="aufgegeben",

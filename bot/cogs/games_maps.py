@@ -7,6 +7,7 @@ from typing import Any
 from discord import app_commands, ui
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from bot.cards.maps import map_card
 from bot.cards.texts_maps import map_told, maps_lines, weapon_lines, weapon_told, weapons_told
 from bot.cards.weapons import weapons_card
 from bot.cogs.access import Defer, Level, needs
@@ -54,7 +55,7 @@ class Maps(Cog):
         server="Which game server; all that are shown here if left out.",
     )
     @app_commands.autocomplete(map=complete_map, by=complete_metric, period=complete_period, server=complete_server)
-    @needs(Level.MEMBER)
+    @needs(Level.MEMBER, defer=Defer.AT_ONCE)
     async def map(
         self,
         interaction: Question,
@@ -75,7 +76,8 @@ class Maps(Cog):
             await self._list(interaction, place, known)
             return
         row: ui.ActionRow[Any] = ui.ActionRow(how(place, [found.best.metric], ATTACK_RULE))
-        await present(interaction, place, map_told(found, place.say), None, row)
+        draw = None if not found.timeline else lambda options: map_card(found, options)
+        await present(interaction, place, map_told(found, place.say), draw, row)
 
     async def _list(self, interaction: Question, place: Place, found: list[MapInfo]) -> None:
         if not found:

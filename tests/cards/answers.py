@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from bot.stats.compare import ComparedMetric, ComparedValue, Comparison
 from bot.stats.leaderboards import ALL_ROUNDS, METRICS, Leaderboard, LeaderboardEntry, Scope, WhyEmpty
+from bot.stats.maps import Attacks, MapAnswer, TimelinePoint
 from bot.stats.matches import (
     MatchAnswer,
     MatchInfo,
@@ -288,3 +289,24 @@ def weapon_tables(draw: st.DrawFn) -> WeaponTable:
         for weapon in draw(st.lists(st.sampled_from(WEAPONS), max_size=28, unique=True))
     )
     return WeaponTable(ALL_ROUNDS, lines, None if lines else WhyEmpty.NONE_IN_SCOPE)
+
+
+@st.composite
+def maps(draw: st.DrawFn) -> MapAnswer:
+    ended = sorted(draw(st.lists(st.integers(START - 10**8, START), max_size=200)))
+    timeline = tuple(
+        TimelinePoint(
+            place,
+            at,
+            draw(st.sampled_from((1, 2))),
+            draw(st.integers(0, 7200)),
+            None,
+            draw(st.sampled_from(RoundOutcome)),
+        )
+        for place, at in enumerate(ended)
+    )
+    name = draw(names)
+    scope = Scope(map_name=name)
+    results = dict.fromkeys(MapResult, 1)
+    board = draw(leaderboards())
+    return MapAnswer(name, scope, len(timeline), results, Attacks(), Attacks(), (), board, (), timeline)

@@ -9,6 +9,7 @@ import pytest
 
 from bot.cards.compare import ComparisonCard
 from bot.cards.leaderboard import LeaderboardCard
+from bot.cards.maps import MapCard
 from bot.cards.picture import CardOptions
 from bot.cards.player import PlayerCard
 from bot.cards.scoreboard import ScoreboardCard
@@ -45,6 +46,7 @@ async def test_every_picture_of_simulated_play_fits(database: Database, per_side
             PlayerCard,
             ComparisonCard,
             LeaderboardCard,
+            MapCard,
             WeaponsCard,
         }
         for card in found:

@@ -10,9 +10,10 @@ import pytest
 from bot.cards.alt import Part, told
 from bot.cards.compare import AXES, comparison_card
 from bot.cards.drawing.painter import sheet_of
-from bot.cards.drawing.sheet import Drawn
+from bot.cards.drawing.sheet import Drawn, Point
 from bot.cards.leaderboard import leaderboard_card
 from bot.cards.letters import one_line, slug
+from bot.cards.maps import map_card
 from bot.cards.numbers import clock, day, hours, number, percent, short
 from bot.cards.picture import ALT_TEXT_LIMIT, Card, CardError, CardOptions, ThemeName
 from bot.cards.player import player_card
@@ -24,6 +25,7 @@ from bot.cards.words import DE, EN
 from bot.db.engine import Database
 from bot.stats.compare import compare
 from bot.stats.leaderboards import leaderboard
+from bot.stats.maps import map_answer
 from bot.stats.matches import match_answer
 from bot.stats.players import find_player, player_answer
 from bot.stats.sessions import find_session, session_answer
@@ -220,6 +222,22 @@ async def test_attack_times_mark_holds(evening: Database) -> None:
     assert hows == [["reached", "held"], ["reached", "reached"], ["held", "held"], ["reached", "other"]]
     assert "full hold" in card.alt_text
     assert "missing" in card.alt_text
+
+
+async def test_a_map_marks_how_its_attacks_went(evening: Database) -> None:
+    answer = await ask(evening, map_answer, "adlernest")
+    held = await ask(evening, map_answer, "goldrush")
+    card = map_card(replace(answer, timeline=(*answer.timeline, *held.timeline)), OPTIONS)
+    assert [mark.kind.value for mark in card.marks] == ["first", "second", "held", "held"]
+    assert [round(mark.along, 2) for mark in card.marks] == [0, 0.33, 0.67, 1]
+    assert card.marks[0].share == answer.timeline[0].seconds / 600
+    assert card.levels[-1] == (1, "10:00")
+    shown = {thing.shape for thing in sheet_of(card, ThemeName.DARK).things if isinstance(thing, Point)}
+    assert len(shown) == 3
+    for told_there in ("1st attack, completed: 1", "2nd attack, completed: 1", "full hold: 2"):
+        assert told_there in texts(card)
+        assert told_there in card.alt_text
+    assert f"20 Oct 2025 2nd attack {clock(held.timeline[-1].seconds)} full hold" in card.alt_text
 
 
 async def test_german_uses_its_own_separators(evening: Database) -> None:

@@ -17,6 +17,7 @@ from bot.cards.drawing.render import figure_of
 from bot.cards.drawing.sheet import Drawn, Sheet
 from bot.cards.leaderboard import leaderboard_card
 from bot.cards.letters import one_line
+from bot.cards.maps import map_card
 from bot.cards.picture import ALT_TEXT_LIMIT, Card, CardOptions, ThemeName
 from bot.cards.player import player_card
 from bot.cards.scoreboard import match_card, round_card
@@ -27,6 +28,7 @@ from bot.cards.weapons import weapons_card
 from bot.cards.words import DE, EN
 from bot.stats.compare import Comparison
 from bot.stats.leaderboards import Leaderboard
+from bot.stats.maps import MapAnswer
 from bot.stats.matches import MatchAnswer
 from bot.stats.players import PlayerAnswer
 from bot.stats.sessions import SessionAnswer
@@ -126,6 +128,12 @@ def test_leaderboards_fit(answer: Leaderboard, options: CardOptions) -> None:
 @given(answers.weapon_tables(), languages)
 def test_weapons_fit(answer: WeaponTable, options: CardOptions) -> None:
     check(weapons_card(answer, options))
+
+
+@many
+@given(answers.maps(), languages)
+def test_maps_fit(answer: MapAnswer, options: CardOptions) -> None:
+    check(map_card(answer, options))
 
 
 def test_the_check_sees_texts_that_overlap_or_leave() -> None:

@@ -114,6 +114,10 @@ async def test_a_map_and_all_of_them(bot: StatsBot, world: World) -> None:
     assert "Complete maps: 1 won by those who attacked first, 0 by those who attacked second, 1 drawn" in reply.text
     assert "First attacks: 1 of 2 won (50%), 1 held in full, 0 given up, 10:00 on average" in reply.text
     assert "**Draw**: both attacks were held" in reply.text
+    (picture,) = reply.files
+    assert picture.filename == "map-supply.png"
+    for fact in ("1st attack, completed: 1", "full hold: 3", "2nd attack 10:00 full hold"):
+        assert fact in (picture.description or "")
     assert "1. **anna** 300.0 DPM · 4 rounds" in reply.text
     assert "beat the first one's time" in (await private(await reply.click("How is this computed?"))).text
     assert "Do you mean **supply**?" in await refused(alice, "map", map="suply")

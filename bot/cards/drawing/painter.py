@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from bot.cards.compare import ComparisonCard
-from bot.cards.drawing import compare, leaderboard, player, scoreboard, session, timeline, weapons
+from bot.cards.drawing import compare, leaderboard, maps, player, scoreboard, session, timeline, weapons
 from bot.cards.drawing.render import render
 from bot.cards.drawing.sheet import Sheet
 from bot.cards.leaderboard import LeaderboardCard
+from bot.cards.maps import MapCard
 from bot.cards.picture import Card, ImageFormat, ThemeName
 from bot.cards.player import PlayerCard
 from bot.cards.scoreboard import ScoreboardCard
@@ -36,6 +37,8 @@ def sheet_of(card: Card, theme: ThemeName) -> Sheet:
             leaderboard.draw(sheet, card)
         case TimelineCard():
             timeline.draw(sheet, card)
+        case MapCard():
+            maps.draw(sheet, card)
         case WeaponsCard():
             weapons.draw(sheet, card)
         case _:
