@@ -60,6 +60,7 @@ def check_config_command(
 
 
 async def _check_config(*, connect: bool) -> list[Check]:
+    from bot.cli.check_tables import check_tables
     from bot.config import ConfigError
     from bot.health.check_config import check_places, check_servers, check_settings
 
@@ -67,6 +68,9 @@ async def _check_config(*, connect: bool) -> list[Check]:
     if settings is None:
         return checks
     checks += await check_places(settings, os.environ)
+    said = {check.finding for check in checks if check.verdict.value == "wrong"}
+    # A file that cannot be read at all is said once.
+    checks += [check for check in check_tables(settings) if check.finding not in said]
     if connect:
         with contextlib.suppress(ConfigError):  # said among the places
             checks += await check_servers(settings)

@@ -489,6 +489,41 @@ async def test_exit_codes_of_the_check_say_where_to_look(house: Clinic) -> None:
     assert "refused" in finding(answer, "game server main")["finding"]
 
 
+@pytest.mark.parametrize(
+    ("table", "name", "said"),
+    [
+        ('[web]\nhost = "0.0.0.0"\n', "web", "set public_url"),
+        ("[web]\nlogin = true\n", "web", "LOGIN"),
+        ('[web]\nmetrics_token_env = "NOBODY_SET_IT"\n', "web", "names NOBODY_SET_IT, which is not set"),
+        ('[schedule]\nverify_schedule = "at noon"\n', "schedule", "VERIFY_SCHEDULE"),
+        ("[schedule]\ninspect_interval = -1\n", "schedule", "INSPECT_INTERVAL"),
+        ("[health]\ngrace = -1\n", "alerts", "[health]"),
+        ("[alerts]\nbell = true\n", "alerts", "[alerts]"),
+        ("[[web]]\n", "web", "with one bracket"),
+    ],
+)
+async def test_check_looks_at_every_table(house: Clinic, table: str, name: str, said: str) -> None:
+    house.known_hosts.write_text(house.server.known_hosts_line)
+    fine = {key: value for key, value in house.environment.items() if key.isupper() and "_" in key}
+    (house.root / "more.toml").write_text("")
+    assert (await check(house, **fine | {"CONFIG_FILE": "more.toml"})).code == 0
+    (house.root / "more.toml").write_text(table)
+    answer = await check(house, "--json", **fine | {"CONFIG_FILE": "more.toml"})
+    assert answer.code == 3
+    found = finding(answer, name)
+    assert found["verdict"] == "wrong"
+    assert said in found["finding"]
+    assert found["do"]
+
+
+async def test_check_says_once_that_the_file_cannot_be_read(house: Clinic) -> None:
+    house.known_hosts.write_text(house.server.known_hosts_line)
+    fine = {key: value for key, value in house.environment.items() if key.isupper() and "_" in key}
+    answer = await check(house, "--json", **fine | {"CONFIG_FILE": "none.toml"})
+    assert answer.code == 3
+    assert [item["name"] for item in answer.json["checks"] if item["verdict"] == "wrong"] == ["CONFIG_FILE"]
+
+
 def test_zone_of_the_machine_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TZ", "Europe/Ljubljana")
     assert machine_zone() == "Europe/Ljubljana"
