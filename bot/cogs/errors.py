@@ -18,7 +18,7 @@ from bot.cogs.access import Level, level_of
 from bot.cogs.answers import answer
 from bot.cogs.face import Question
 from bot.cogs.panel import Tone, panel
-from bot.cogs.text import lines, when
+from bot.cogs.text import escape, lines, when
 from bot.community.errors import CommunityError
 from bot.db.engine import DatabaseError
 from bot.ingest.archive import ArchiveError
@@ -81,6 +81,9 @@ def explain(error: BaseException, t: Texts, level: Level, scrubber: Scrubber = _
     if isinstance(error, CommunityError):
         return t(f"community.{error.code}", **error.values)
     if isinstance(error, QuestionError):
+        if error.code is not None and f"question.{error.code}" in t:
+            values = {name: escape(value) if isinstance(value, str) else value for name, value in error.values.items()}
+            return t(f"question.{error.code}", **values)
         return _sentence(lines(str(error), LONGEST_REASON))
     if isinstance(error, OPERATIONAL):
         if level < Level.ADMIN:

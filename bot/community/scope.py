@@ -64,7 +64,7 @@ class GuildScope:
         """
         query = select(sessions.c.id).where(sessions.c.id == session_id, sessions.c.server_id.in_(self.ids))
         if (await connection.execute(query)).scalar_one_or_none() is None:
-            raise NotFoundError(f"there is no session {session_id}")
+            raise NotFoundError(f"there is no session {session_id}", code="no_session")
         return session_id
 
     async def require_match(self, connection: AsyncConnection, match_id: int) -> int:
@@ -75,7 +75,7 @@ class GuildScope:
         """
         query = select(matches.c.id).where(matches.c.id == match_id, matches.c.server_id.in_(self.ids))
         if (await connection.execute(query)).scalar_one_or_none() is None:
-            raise NotFoundError(f"there is no match {match_id}")
+            raise NotFoundError(f"there is no match {match_id}", code="no_match")
         return match_id
 
     async def sees_player(self, connection: AsyncConnection, player_id: int) -> bool:

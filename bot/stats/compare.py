@@ -159,7 +159,7 @@ async def _infos(connection: AsyncConnection, ids: Sequence[int]) -> dict[int, P
     infos = {row.id: PlayerInfo(row.id, row.guid, row.name) for row in await connection.execute(query)}
     for key in ids:
         if key not in infos:
-            raise NotFoundError(f"there is no player {key}")
+            raise NotFoundError(f"there is no player {key}", code="no_player")
     return infos
 
 

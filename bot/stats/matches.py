@@ -250,7 +250,7 @@ async def match_answer(
         query = query.where((matches.c.key == key) | matches.c.id.in_(named))
     found = (await connection.execute(query.where(*on_servers(server)))).all()
     if not found:
-        raise NotFoundError(f"there is no match {key!r}{of_servers(server)}")
+        raise NotFoundError(f"there is no match {key!r}{of_servers(server)}", code="no_match")
     names = sorted({row.name for row in found})
     if len(names) > 1:
         raise AmbiguousError(f"several servers played {key!r}: {', '.join(names)}; name one", names)

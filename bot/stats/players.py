@@ -234,7 +234,8 @@ async def find_player(connection: AsyncConnection, text: str, *, server: ServerN
     """
     hits = await find_players(connection, text, server=server)
     if not hits:
-        raise NotFoundError(f"nobody is called {text.strip()!r}, and no GUID begins so")
+        nobody = f"nobody is called {text.strip()!r}, and no GUID begins so"
+        raise NotFoundError(nobody, code="nobody", name=text.strip())
     plain = strip_colors(text.strip()).casefold()
     whole_guid = [hit for hit in hits if hit.matched == hit.player.guid and plain.startswith(hit.player.guid.lower())]
     current = [hit for hit in hits if hit.player.name.casefold() == plain]
@@ -244,9 +245,14 @@ async def find_player(connection: AsyncConnection, text: str, *, server: ServerN
     if len(hits) == 1:
         return hits[0].player
     choices = exact or hits
-    more = " or more" if len(choices) == MOST_HITS else ""
+    many = len(choices) == MOST_HITS
+    more = " or more" if many else ""
     raise AmbiguousError(
-        f"{text.strip()!r} fits {len(choices)}{more} players; say more of the name, or a GUID", choices
+        f"{text.strip()!r} fits {len(choices)}{more} players; say more of the name, or a GUID",
+        choices,
+        code="many_players" if many else "several_players",
+        name=text.strip(),
+        count=len(choices),
     )
 
 
@@ -332,7 +338,7 @@ async def _names(connection: AsyncConnection, player_id: int, server: ServerName
         asked = {"player": player_id, "server": wanted}
         names = (await connection.execute(_names_there_query(), asked)).all()
     if not names:
-        raise NotFoundError(f"there is no player {player_id}{of_servers(server)}")
+        raise NotFoundError(f"there is no player {player_id}{of_servers(server)}", code="no_player")
     return names
 
 

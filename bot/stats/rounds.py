@@ -160,7 +160,7 @@ async def round_answer(connection: AsyncConnection, round_id: int) -> RoundAnswe
     query = select(rounds.c.match_id, rounds.c.map_name).where(rounds.c.id == round_id, rounds.c.match_id.is_not(None))
     row = (await connection.execute(query)).one_or_none()
     if row is None:
-        raise NotFoundError(f"there is no round {round_id}")
+        raise NotFoundError(f"there is no round {round_id}", code="no_round")
     answer = await match_answer(connection, "", match_id=row.match_id)
     played = next(item for item in answer.match.rounds if item.id == round_id)
     return RoundAnswer(

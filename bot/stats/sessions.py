@@ -423,7 +423,7 @@ async def session_answer(connection: AsyncConnection, session_id: int) -> Sessio
     asked = {"session": session_id}
     session = (await connection.execute(_session_query(), asked)).one_or_none()
     if session is None:
-        raise NotFoundError(f"there is no session {session_id}")
+        raise NotFoundError(f"there is no session {session_id}", code="no_session")
     by_match: dict[int, list[Any]] = {}
     for row in await connection.execute(_rounds_query(), asked):
         by_match.setdefault(row.match_id, []).append(row)

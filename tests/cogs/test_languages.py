@@ -65,6 +65,16 @@ def modules() -> list[Path]:
     )
 
 
+def question_codes() -> set[str]:
+    """The codes that errors of the statistics carry."""
+    found: set[str] = set()
+    for path in (*(ROOT / "bot" / "stats").glob("*.py"), *(ROOT / "bot" / "community").glob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.keyword) and node.arg == "code":
+                found |= {text for text, _ in strings(node.value)}
+    return found
+
+
 def test_every_key_in_the_code_has_a_text() -> None:
     missing = []
     for path in modules():
@@ -91,6 +101,8 @@ def test_every_text_is_used() -> None:
         codes |= set(re.findall(r'CommunityError\(\s*"([a-z_]+)"', path.read_text(encoding="utf-8")))
     community = {key for key in source().texts if key.startswith("community.")}
     assert community == {f"community.{code}" for code in codes}
+    questions = {key for key in source().texts if key.startswith("question.")}
+    assert questions == {f"question.{code}" for code in question_codes()}
     unused = [key for key in source().texts if not used.fullmatch(key)]
     assert unused == []
 

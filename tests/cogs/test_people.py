@@ -104,6 +104,13 @@ async def test_a_request_is_said_to_have_no_channel(bot: StatsBot, world: World)
     assert "no channel where the bot could ask" in reply.text
 
 
+async def test_who_is_not_found_is_told_in_the_persons_language(bot: StatsBot, world: World) -> None:
+    await ready(bot, world)
+    alice = world.user("alice", locale="de")
+    assert 'Niemand heißt "\\*x\\*", und keine GUID beginnt so' in (await alice.slash("link", player="*x*")).text
+    assert '"0000" passt auf 6 Spieler' in (await alice.slash("link", player="0000")).text
+
+
 async def test_a_player_of_another_guilds_server_cannot_be_claimed(bot: StatsBot, world: World) -> None:
     await ready(bot, world)
     stranger = world.user("mallory", guilds=[])
