@@ -172,6 +172,35 @@ async def test_a_person_logs_in_follows_a_file_retries_it_and_watches_the_task(
     await context.close()
 
 
+async def test_a_backfill_is_followed_from_the_queue_to_its_end(
+    played: Database, tmp_path: Path, chromium: Browser
+) -> None:
+    nas = tmp_path / "nas"
+    nas.mkdir()
+    toml = f'[[destinations]]\nname = "nas"\nkind = "directory"\npath = "{nas}"\n'
+    async with open_site(played, tmp_path, toml=toml) as site:
+        context = await logged_in(chromium, site)
+        async with visit(context) as seen:
+            page = seen.page
+            await page.goto(f"{site.address}/destinations/nas")
+            await page.get_by_role("button", name="Bring up to date").click()
+            await page.wait_for_url("**/tasks/*")
+            # Nobody works yet: the page was opened before anything happened.
+            await page.get_by_text("waits for its turn").wait_for()
+            assert await page.get_by_role("button", name="End it").count() == 1
+            assert list(nas.rglob("*.txt")) == []
+            where = page.url
+            async with site.app.jobs.started(pick_up=True):
+                await page.get_by_role("heading", name="What came of it").wait_for(timeout=20_000)
+            assert page.url == where
+            assert await page.get_by_role("button", name="End it").count() == 0
+            files = len(list(nas.rglob("*.txt")))
+            assert files > 0
+            assert await page.locator("[data-count]").inner_text() == f"{files} of {files}"
+            assert seen.wrong == []
+        await context.close()
+
+
 async def test_a_viewer_is_refused_what_is_not_his(visited: Site, chromium: Browser) -> None:
     context = await logged_in(chromium, visited, Role.VIEWER)
     async with visit(context) as seen:
