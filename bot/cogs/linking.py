@@ -25,6 +25,7 @@ from bot.community.panels import PanelState
 from bot.community.scope import scope_of
 from bot.db.schema import players
 from bot.locales import Texts
+from bot.stats.matches import PlayerInfo
 
 KIND = "link"
 """Of the buttons below a request."""
@@ -65,6 +66,8 @@ class Linking(Cog):
         t = await self.bot.texts_for(interaction, private=True)
         if link is None and await self.bot.links.waiting(whose.id) is None:
             raise UserError("link.none")
+        if link and whose.id != interaction.user.id:
+            link = replace(link, name=await self._name_here(guild_of(interaction).id, link))
         name = escape(link.name or link.player_key) if link else t("link.request")
         question = t("link.undo", user=whose.mention, player=name)
         pressed = await Confirm(interaction, t, question, t("link.undo_button")).ask()
@@ -83,6 +86,17 @@ class Linking(Cog):
             player_id = (await connection.execute(query)).scalar_one_or_none()
             if player_id is None or not await scope_of(settings).sees_player(connection, player_id):
                 raise UserError("link.none")
+
+    async def _name_here(self, guild_id: int, known: Link | LinkRequest) -> str:
+        """Return what a player is called on the game servers that a Discord server sees."""
+        settings = await self.bot.guild_book.get(guild_id)
+        query = select(players.c.id, players.c.guid, players.c.name).where(players.c.key == known.player_key)
+        async with self.bot.database.read() as connection:
+            row = (await connection.execute(query)).one_or_none()
+            if row is None:
+                return known.player_key
+            player = PlayerInfo(row.id, row.guid, row.name)
+            return (await scope_of(settings).called_here(connection, player)).name
 
     # ------------------------------------------------------------------ approval
 
@@ -122,7 +136,7 @@ class Linking(Cog):
             done = await self.bot.links.refuse(number, guild_id=guild.id, actor=actor(interaction))
         await self.bot.panels.close(kept.token)
         key = "link.approved" if action == "approve" else "link.refused"
-        name = escape(done.name or done.player_key)
+        name = escape(await self._name_here(guild.id, done))
         text = t(key, user=f"<@{done.user_id}>", player=name, admin=who)
         tone = Tone.GOOD if action == "approve" else Tone.CARE
         await show(interaction, Card(view=panel(t("link.title"), text, tone=tone)))

@@ -9,7 +9,7 @@ import pytest
 from bot.client import StatsBot
 from bot.ingest.importer import Incoming
 from tests.cogs.gaming import played, private, refused, shows
-from tests.standins.discord import World
+from tests.standins.discord import Permission, World
 from tests.standins.discord.actors import Actor, Reply
 from tests.standins.discord.model import Channel
 from tests.stats.games import Person, at, play_match
@@ -104,3 +104,14 @@ async def test_who_sees_both_game_servers_finds_a_player_once_by_any_name(
     assert SECRET in (await alice.slash("leaderboard", metric="kills")).text + "".join(
         file.description or "" for file in (await alice.slash("leaderboard", metric="kills")).files
     )
+
+
+async def test_an_admin_who_undoes_a_link_reads_the_name_of_here(
+    bot: StatsBot, world: World, mallory: tuple[Actor, Channel]
+) -> None:
+    alice, boss = world.user("alice"), world.user("boss", permissions=Permission.MANAGE_GUILD)
+    request = await bot.links.ask(alice.id, "00000001", world.guild.id)
+    await bot.links.approve(request.id, guild_id=world.guild.id, actor="test")
+    question = await boss.slash("unlink", user=alice)
+    assert HERE in question.text
+    assert SECRET not in question.text
