@@ -40,6 +40,9 @@ PAGES = (
     "/records", "/sync", "/files", "/files/1", "/destinations/nas", "/runs/1", "/tasks", "/status", "/api/docs",
 )  # fmt: skip
 
+CUT_OFF = """[...document.querySelectorAll('.tiles dd')].filter(
+    (dd) => dd.scrollWidth > dd.clientWidth).map((dd) => dd.textContent)"""
+
 POISON = "2025-03-04-230000-supply-round-1.txt"
 
 
@@ -133,6 +136,8 @@ async def test_every_page_is_whole_at_every_width_and_usable_by_everybody(
                 wide = await seen.page.evaluate("document.documentElement.scrollWidth")
                 if wide > width:
                     wrong.append(f"{path} at {width}: {wide} wide")
+                cut = await seen.page.evaluate(CUT_OFF)
+                wrong += [f"{path} at {width}: {text!r} is cut off" for text in cut]
                 if width != 768:
                     wrong += [f"{path} at {width}: {said}" for said in await complaints(seen.page)]
             wrong += [f"{path}: {said}" for said in seen.wrong]
