@@ -177,6 +177,7 @@ async def test_a_person_takes_his_data_along_and_has_his_link_forgotten(bot: Sta
     reply = await alice.slash("privacy", channel=alice.dm)
     given = await reply.click("Give me my data")
     assert given.ephemeral
+    await given.until(lambda shown: bool(shown.files))
     (file,) = given.files
     data = json.loads(file.data)
     assert data["link"]["player_key"] == "00000001"
