@@ -144,7 +144,8 @@ async def test_what_all_share_is_for_the_whole_house(house: House, rivals: tuple
     for line in ("jobs show", "jobs cancel"):
         hidden = await told(await rival.slash(line, channel=channel, job=theirs.id))
         assert "There is no such job here" in hidden.text
-    own = (await house.app.jobs.list(kind="poll")).jobs[0]
+    polls = (await house.app.jobs.list(kind="poll")).jobs
+    own = next(job for job in polls if job.actor == f"discord:{rival.id}")
     assert "**rivals**" in (await told(await rival.slash("jobs show", channel=channel, job=own.id))).text
     muted = await rival.slash("alerts mute", channel=channel, key="server:rivals:parked")
     assert "is muted" in muted.text
