@@ -13,27 +13,14 @@ import discord
 
 from bot.health.destinations import Comparison, DestinationDiagnosis
 from bot.health.findings import Diagnosis, Finding
-from bot.mirror.reconcile import difference_record, run_record
+from bot.mirror.reconcile import DIFFERENCE_COLUMNS, difference_record, run_record
 from bot.mirror.runs import Difference
+from bot.stats.plain import spreadsheet_cell
 
 MOST_BYTES: Final = 8 * 1024 * 1024
 """Of one attachment; Discord takes 10 MiB."""
 
 FINDING_COLUMNS: Final = ("place", "kind", "severity", "name", "why", "do")
-DIFFERENCE_COLUMNS: Final = (
-    "key",
-    "server",
-    "name",
-    "believed",
-    "state",
-    "cause",
-    "rule",
-    "listed_size",
-    "expected_size",
-    "sha256",
-    "first_seen_at",
-    "sightings",
-)
 
 
 def as_csv(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> bytes:
@@ -45,18 +32,8 @@ def as_csv(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> bytes:
         if out.tell() > MOST_BYTES:
             writer.writerow(["cut off here: too long for an attachment"])
             break
-        writer.writerow([_cell(value) for value in row])
+        writer.writerow([spreadsheet_cell(value) for value in row])
     return out.getvalue().encode("utf-8", "replace")
-
-
-def _cell(value: Any) -> Any:
-    """Return a value fit for a spreadsheet: what comes from outside must not become a formula, nor move the cursor."""
-    if value is None:
-        return ""
-    if not isinstance(value, str):
-        return value
-    text = "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in value)
-    return f"'{text}" if text.startswith(("=", "+", "-", "@")) else text
 
 
 def as_json(value: Any) -> bytes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -217,36 +217,15 @@ def _print_csv(names: Sequence[Difference]) -> None:
     import csv
     import io
 
-    from bot.mirror.reconcile import difference_record
+    from bot.mirror.reconcile import DIFFERENCE_COLUMNS, difference_record
+    from bot.stats.plain import spreadsheet_cell
 
     out = io.StringIO()
-    columns = (
-        "key",
-        "server",
-        "name",
-        "believed",
-        "state",
-        "cause",
-        "rule",
-        "listed_size",
-        "expected_size",
-        "sha256",
-        "first_seen_at",
-        "sightings",
-    )
-    writer = csv.DictWriter(out, columns, lineterminator="\n")
+    writer = csv.DictWriter(out, DIFFERENCE_COLUMNS, lineterminator="\n")
     writer.writeheader()
     for item in names:
-        writer.writerow({name: _cell(value) for name, value in difference_record(item).items()})
+        writer.writerow({name: spreadsheet_cell(value) for name, value in difference_record(item).items()})
     typer.echo(out.getvalue(), nl=False)
-
-
-def _cell(value: Any) -> Any:
-    """Return a value fit for a spreadsheet: what comes from outside must not become a formula, nor move the cursor."""
-    if not isinstance(value, str):
-        return value
-    text = "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in value)
-    return f"'{text}" if text.startswith(("=", "+", "-", "@")) else text
 
 
 # ---------------------------------------------------------------------- mirror inspect

@@ -293,6 +293,23 @@ def run_record(run: Run) -> dict[str, Any]:
     }
 
 
+DIFFERENCE_COLUMNS = (
+    "key",
+    "server",
+    "name",
+    "believed",
+    "state",
+    "cause",
+    "rule",
+    "listed_size",
+    "expected_size",
+    "sha256",
+    "first_seen_at",
+    "sightings",
+)
+"""The fields of `difference_record`, in the order of a table."""
+
+
 def difference_record(found: Difference) -> dict[str, Any]:
     """Return a difference as plain values for JSON and CSV."""
     return {

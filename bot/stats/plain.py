@@ -1,4 +1,4 @@
-"""Answers as plain values, for JSON: the command line's and the web API's."""
+"""Answers as plain values, for JSON and for spreadsheets: the command line's, Discord's and the web API's."""
 
 from __future__ import annotations
 
@@ -50,3 +50,11 @@ def plain(value: Any) -> Any:
     if isinstance(value, date):
         return value.isoformat()
     return value
+
+
+def spreadsheet_cell(value: Any) -> Any:
+    """Return a value fit for a spreadsheet: what comes from outside must not become a formula, nor move the cursor."""
+    if not isinstance(value, str):
+        return value
+    text = "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in value)
+    return f"'{text}" if text.startswith(("=", "+", "-", "@")) else text
