@@ -82,7 +82,7 @@ class Actor:
             line: without the slash, e.g. "stats player".
             channel: where; the world's first channel if left out, `alice.dm` for a DM.
             options: by name, for those whose names are taken here ("channel", "options", "settle").
-            settle: wait for the end of "thinking…".
+            settle: wait for the end of "thinking…", and for what is said in its stead.
             named: options by name: text, numbers, True or False, actors, roles, channels, `Upload`; for an option with
                 choices the choice's name or value.
 
@@ -199,9 +199,11 @@ class Actor:
         """Do something, and return the bot's answer."""
         interaction = await self._create(type_, data, channel, source=source, opened_by=opened_by)
         reply = Reply(self.world, self, interaction.original, interaction)
-        if settle and interaction.original is not None:
-            await reply.until(lambda reply: not reply.thinking or reply.deleted, THINKS_FOR)
-        return reply
+        if not settle or interaction.original is None:
+            return reply
+        await reply.until(lambda reply: not reply.thinking or reply.deleted, THINKS_FOR)
+        await self.world.run_async(self.world.wait_until(lambda: not interaction.promised, THINKS_FOR))
+        return Reply(self.world, self, self.world.run(lambda: interaction.shown), interaction)
 
     async def _create(
         self,

@@ -51,6 +51,7 @@ class Interaction:
         response: the type of the bot's answer, None while there is none.
         original: the message that `@original` names.
         followups: further messages, oldest first.
+        edited: how often the bot changed `original` by this interaction's token.
         modal: what the user is shown, None for none.
         missed: the deadline passed without an answer.
     """
@@ -69,6 +70,7 @@ class Interaction:
     answered_after: float | None = None
     original: Message | None = None
     followups: list[Message] = field(default_factory=list)
+    edited: int = 0
     modal: Json | None = None
     modal_used: bool = False
     choices: list[Json] = field(default_factory=list)
@@ -85,6 +87,26 @@ class Interaction:
     def thinking(self) -> bool:
         """Whether the client shows "thinking…"."""
         return self.original is not None and self.original.loading and not self.original.deleted
+
+    @property
+    def promised(self) -> bool:
+        """Whether the bot took note and has shown nothing yet: neither a changed message nor one of its own."""
+        if self.followups or self.original is None:
+            return False
+        return self.original.deleted if self.response == DEFER else self.response == DEFER_UPDATE and not self.edited
+
+    @property
+    def shown(self) -> Message | None:
+        """The message that the person reads as the answer.
+
+        A bot that needs a while defers first. What it has to say then comes as a message of its own where the deferred
+        answer was taken away, or was only an update of the message that the component stands in.
+        """
+        if self.followups and self.original is not None:
+            aside = self.original.deleted if self.response == DEFER else self.response == DEFER_UPDATE
+            if aside and not self.edited:
+                return self.followups[0]
+        return self.original
 
     def report(self) -> None:
         """Note what is wrong with this interaction when the test is over."""
@@ -245,6 +267,9 @@ class Interaction:
         """Change `@original` or a follow-up."""
         message = self.message(name)
         messages.edit(self.world, message, body, files, by_interaction=True)
+        if message is self.original:
+            self.edited += 1
+            self.world.changed()
         return message
 
     def message(self, name: str) -> Message:

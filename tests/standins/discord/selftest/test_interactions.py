@@ -255,6 +255,32 @@ async def test_an_update_changes_the_message_of_the_component(world: World, raw:
     assert [message.text for message in world.messages()] == ["page 3"]
 
 
+async def test_what_follows_a_deferred_update_is_the_answer(world: World, raw: Raw, ask: Ask) -> None:
+    first = await ask(world.user("alice").slash("go"))
+    await raw.call_back(first.data, MESSAGE, {"content": "page 1", **classic(button(label="Next"))})
+    reply = await first.reply()
+    click = await ask(reply.click("Next"))
+    await raw.call_back(click.data, DEFER_UPDATE)
+    await raw("POST", raw.webhook(click.data), {"content": "not for you", "flags": EPHEMERAL})
+    said = await click.reply()
+    assert (said.text, said.ephemeral, reply.text) == ("not for you", True, "page 1")
+    both = await ask(reply.click("Next"))
+    await raw.call_back(both.data, DEFER_UPDATE)
+    await raw("PATCH", raw.webhook(both.data, "/messages/@original"), {"content": "page 2"})
+    await raw("POST", raw.webhook(both.data), {"content": "and more"})
+    assert (await both.reply()).text == "page 2"
+
+
+async def test_what_stands_in_for_thinking_that_was_taken_away_is_the_answer(world: World, raw: Raw, ask: Ask) -> None:
+    first = await ask(world.user("alice").slash("go"))
+    await raw.call_back(first.data, DEFER)
+    await raw("DELETE", raw.webhook(first.data, "/messages/@original"))
+    await raw("POST", raw.webhook(first.data), {"content": "secret", "flags": EPHEMERAL})
+    said = await first.reply()
+    assert (said.text, said.ephemeral, said.deleted) == ("secret", True, False)
+    assert world.messages() == []
+
+
 async def test_an_answer_can_be_deleted(world: World, raw: Raw, ask: Ask) -> None:
     first = await ask(world.user("alice").slash("go"))
     await raw.call_back(first.data, MESSAGE, {"content": "c"})
