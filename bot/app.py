@@ -33,7 +33,7 @@ from bot.mirror.copy import Copier
 from bot.mirror.mirrors import Mirrors
 from bot.mirror.settings import destinations_of
 from bot.schedule import MirrorSchedule, PollSchedule
-from bot.stats import rollups
+from bot.stats import keeping
 
 log = structlog.get_logger()
 
@@ -158,7 +158,7 @@ async def opened(settings: Settings, *, clock: Callable[[], float] = time.time) 
         before, now = await migrate.upgrade(database)
         if before != now:
             log.info("database upgraded", before=before or "empty", now=now)
-        importer = Importer(database, counting_rules(settings), clock, sums=rollups)
+        importer = Importer(database, counting_rules(settings), clock, sums=keeping)
         if await importer.apply_rules() and before is not None:
             log.info("counting rules changed, rounds counted anew")
         pollers = []

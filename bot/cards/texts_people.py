@@ -11,7 +11,8 @@ from bot.stats.form import MapOutcome, PlayerForm
 from bot.stats.leaderboards import METRICS, Leaderboard, Sample, WhyEmpty
 from bot.stats.partners import MapRecord, Partner, PartnersAnswer
 from bot.stats.players import PlayerAnswer
-from bot.stats.records import Grain, RecordMark, Records
+from bot.stats.record_lines import Grain
+from bot.stats.records import RecordMark, Records
 
 SIGNS = {MapOutcome.WON: "🟩", MapOutcome.LOST: "🟥", MapOutcome.DRAWN: "⬜"}
 """A map's outcome at a glance; the letters beside say the same without colours."""

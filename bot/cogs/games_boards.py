@@ -18,7 +18,8 @@ from bot.cogs.games_options import complete_metric, complete_period, complete_re
 from bot.cogs.games_view import PAGE, how, present, whole
 from bot.cogs.text import escape
 from bot.stats.leaderboards import DEFAULT_METRIC, METRICS, leaderboard
-from bot.stats.records import RECORD_METRICS, Grain, records
+from bot.stats.record_lines import RECORD_METRICS, Grain
+from bot.stats.records import records
 from bot.stats.records_overview import all_records
 
 MOST: Final = 500

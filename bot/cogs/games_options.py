@@ -9,7 +9,7 @@ from bot.cards.words import words_for
 from bot.cogs.autocomplete import MOST_CHOICES, Entry, completes, search
 from bot.cogs.face import Question
 from bot.stats.leaderboards import METRICS, Metric
-from bot.stats.records import RECORD_METRICS
+from bot.stats.record_lines import RECORD_METRICS
 from parsers import WEAPONS
 
 SPANS: Final = ("7d", "30d", "90d")

@@ -375,6 +375,47 @@ player_weapon_totals = Table(
     comment="sums of a player's weapons over counted rounds by session; made from player_weapons, can be rebuilt",
 )
 
+player_weapon_lifetimes = Table(
+    "player_weapon_lifetimes",
+    metadata,
+    Column("player_id", Id, primary_key=True, autoincrement=False),
+    Column("server_id", Id, primary_key=True, autoincrement=False),
+    Column("weapon", SmallInteger, primary_key=True, index=True),
+    *(Column(name, Integer, nullable=False) for name in ("hits", "shots", "kills", "deaths", "headshots")),
+    sqlite_with_rowid=False,
+    comment="sums of a player's weapons over counted rounds by server; made from player_weapon_totals, can be rebuilt",
+)
+
+KEPT_BESTS = (
+    "kills",
+    "dpm",
+    "damage",
+    "kd",
+    "headshots",
+    "headshot_percent",
+    "accuracy",
+    "killing_spree",
+    "revives",
+    "gibs",
+    "assists",
+    "denied_per_minute",
+    "xp",
+    "objectives",
+)
+"""The metrics that there are records of."""
+
+session_bests = Table(
+    "session_bests",
+    metadata,
+    Column("grain", Text, primary_key=True, comment="over how much a value is: round, match or session"),
+    Column("map_name", Text, primary_key=True, comment="empty: over all maps of the session"),
+    Column("session_id", Id, primary_key=True, autoincrement=False, index=True),
+    Column("server_id", Id, nullable=False),
+    *(Column(name, Float, comment="NULL: nobody's can be a record") for name in KEPT_BESTS),
+    sqlite_with_rowid=False,
+    comment="the best that anybody reached in a session, where records are looked for; made from player_rounds",
+)
+
 awards = Table(
     "awards",
     metadata,

@@ -27,12 +27,14 @@ from bot.db.schema import (
     player_names,
     player_rounds,
     player_totals,
+    player_weapon_lifetimes,
     player_weapon_totals,
     player_weapons,
     players,
     processed_files,
     rounds,
     servers,
+    session_bests,
     sessions,
 )
 from bot.health import audit
@@ -52,6 +54,8 @@ DERIVED: tuple[Table, ...] = (
     player_totals,
     player_lifetimes,
     player_weapon_totals,
+    player_weapon_lifetimes,
+    session_bests,
     player_weapons,
     player_rounds,
     awards,

@@ -231,8 +231,11 @@ async def weapon_answer(
 
 
 async def _armoury(connection: AsyncConnection, scope: Scope, sources: Sources | None) -> FromClause:
-    # The kept sums of weapons do not tell the maps apart.
-    return (EVERY_ROUND if scope.map_name is not None else sources or await current_sources(connection)).weapons
+    if scope.map_name is not None:
+        return EVERY_ROUND.weapons  # the kept sums of weapons do not tell the maps apart
+    kept = sources or await current_sources(connection)
+    period = scope.period
+    return kept.weapon_lifetimes if period.since is None and period.until is None else kept.weapons
 
 
 class _Added:

@@ -12,7 +12,8 @@ from bot.stats.compare import FEWEST, MOST, Comparison, compare
 from bot.stats.leaderboards import Scope, WhyEmpty
 from bot.stats.maps import MapAnswer, MapInfo, find_map, list_maps, map_answer
 from bot.stats.matches import PlayerInfo
-from bot.stats.records import Grain, Records, records
+from bot.stats.record_lines import Grain
+from bot.stats.records import Records, records
 from bot.stats.records_overview import all_records
 from bot.stats.weapons import WeaponOrder, WeaponSums, find_weapon, weapon_answer, weapon_table
 from bot.web.api_games import TEXT, Limit, MapName, PeriodText, Server, scope_of

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from bot.stats.compare import FEWEST, MOST, PERCENTILE_RULE, compare
 from bot.stats.leaderboards import DEFAULT_METRIC, METRICS, leaderboard
 from bot.stats.maps import find_map, list_maps, map_answer
-from bot.stats.records import Grain
+from bot.stats.record_lines import Grain
 from bot.stats.records_overview import all_records
 from bot.stats.weapons import FORMULAS, WeaponOrder, find_weapon, weapon_answer, weapon_table
 from bot.web.api_games import TEXT, MapName, PeriodText, Server, scope_of

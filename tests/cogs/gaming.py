@@ -7,7 +7,7 @@ from typing import Any
 
 from bot.client import StatsBot
 from bot.ingest.importer import Incoming
-from bot.stats import rollups
+from bot.stats import keeping
 from tests.standins.discord import World
 from tests.standins.discord.actors import Actor, Reply
 from tests.standins.discord.model import Guild
@@ -31,7 +31,7 @@ async def played(bot: StatsBot, files: Iterable[Incoming], *, server: str = "mai
     """Import rounds into a running bot; return the game server's id."""
     row = await import_all(bot.database, files, server=server)
     async with bot.database.write() as connection:
-        await rollups.rebuild(connection)
+        await keeping.rebuild(connection)
     await bot.index.refresh(bot.database)
     return row.id
 

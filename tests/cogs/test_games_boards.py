@@ -10,7 +10,8 @@ from bot.client import StatsBot
 from bot.cogs.games import games_of
 from bot.stats.leaderboards import METRICS, leaderboard
 from bot.stats.maps import map_answer
-from bot.stats.records import Grain, records
+from bot.stats.record_lines import Grain
+from bot.stats.records import records
 from bot.stats.server_status import ServerStatuses, StatusAddress
 from bot.stats.weapons import find_weapon, weapon_answer
 from tests.cogs.gaming import an_evening, crowd, played, private, refused, shows

@@ -25,7 +25,8 @@ from bot.stats.maps import Attacks, FastAttack, MapAnswer, MapInfo
 from bot.stats.matches import PlayerInfo, ServerInfo, match_answer
 from bot.stats.partners import MapRecord, Partner, PartnersAnswer
 from bot.stats.players import PlayerAnswer, PlayerName
-from bot.stats.records import RECORD_MINIMUMS, Grain, RecordMark, Records
+from bot.stats.record_lines import RECORD_MINIMUMS, Grain
+from bot.stats.records import RecordMark, Records
 from bot.stats.rounds import RoundAward, find_round, round_answer
 from bot.stats.server_status import OnlinePlayer, ServerStatus
 from bot.stats.sessions import find_session, session_answer

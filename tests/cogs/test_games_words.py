@@ -13,7 +13,7 @@ from bot.stats.leaderboards import METRICS, WhyEmpty
 from bot.stats.maps import ATTACK_RULE
 from bot.stats.matches import WhyResult
 from bot.stats.partners import PARTNER_RULE
-from bot.stats.records import DOUBTFUL, Grain
+from bot.stats.record_lines import DOUBTFUL, Grain
 from bot.stats.sessions import ORDER_RULE
 from bot.stats.weapons import FORMULAS, WeaponOrder
 from parsers import MapResult, RoundFlag

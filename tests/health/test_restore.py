@@ -22,7 +22,7 @@ from bot.ingest.lease import LeaseLostError
 from bot.ingest.ledger import Ledger
 from bot.ingest.poll import Poller
 from bot.ingest.rules import CountingRules
-from bot.stats import rollups
+from bot.stats import keeping
 from tests.health.clinic import MORNING, Clinic, facts, held, ledger_rows
 
 
@@ -176,7 +176,7 @@ async def test_rebuild_gives_the_same_facts_after_a_backup(house: Clinic) -> Non
         assert await facts(database) == numbers
         assert await everybody(database) == people
         async with database.read() as connection:
-            assert await rollups.is_current(connection)
+            assert await keeping.is_current(connection)
         assert report.outcomes == {Result.IMPORTED: 60, Result.FAILED: 1}
         assert (report.rounds_before, report.rounds_after) == (60, 60)
         assert [name for name, _ in report.problems] == [f"main/{failed}"]

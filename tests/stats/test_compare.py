@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bot.db.engine import Database
-from bot.stats import rollups
+from bot.stats import keeping
 from bot.stats.compare import COMPARED, Comparison, compare
 from bot.stats.errors import NotFoundError, QuestionError
 from bot.stats.leaderboards import ALL_ROUNDS, METRICS, Scope, leaderboard
@@ -139,7 +139,7 @@ async def test_partners_and_opponents_from_enough_maps(database: Database) -> No
 async def real(database: Database, real_rounds_folder: Path) -> Database:
     await import_folder(database, real_rounds_folder)
     async with database.write() as connection:
-        await rollups.rebuild(connection)
+        await keeping.rebuild(connection)
     return database
 
 

@@ -12,15 +12,23 @@ import pytest
 from sqlalchemy import select
 
 from bot.db.engine import Database
-from bot.db.schema import player_lifetimes, player_totals, player_weapon_totals, players, rounds
+from bot.db.schema import (
+    player_lifetimes,
+    player_totals,
+    player_weapon_lifetimes,
+    player_weapon_totals,
+    players,
+    rounds,
+    session_bests,
+)
 from bot.ingest.importer import Importer, Incoming
 from bot.ingest.rules import CountingRules
-from bot.stats import rollups
+from bot.stats import keeping
 from bot.stats.leaderboards import METRICS, Scope, leaderboard, read_standings
 from bot.stats.matches import match_answer
 from bot.stats.periods import Period
 from bot.stats.players import player_answer
-from bot.stats.rollups import EVERY_ROUND, KEPT, Sources
+from bot.stats.rollups import EVERY_ROUND, KEPT, Sources, current_sources
 from bot.stats.sessions import list_sessions, session_answer
 from bot.stats.totals import Totals
 from parsers import metrics
@@ -46,7 +54,7 @@ async def real(database: Database, real_rounds_folder: Path) -> Database:
 
 async def keep(database: Database) -> None:
     async with database.write() as connection:
-        await rollups.rebuild(connection)
+        await keeping.rebuild(connection)
 
 
 def scopes(dump: Dump) -> list[tuple[Scope, Any]]:
@@ -226,7 +234,7 @@ async def test_kept_sums_follow_the_rounds(database: Database, real_rounds_folde
         changed = {key for key in before.keys() | after.keys() if before.get(key) != after.get(key)}
         before = after
         async with database.write() as connection:
-            await rollups.refresh(connection, changed)
+            await keeping.refresh(connection, changed)
     followed = await _kept(database)
     await keep(database)
     assert followed == await _kept(database)
@@ -240,9 +248,9 @@ async def test_one_who_is_in_no_round_any_more_keeps_no_sums(database: Database)
     await keep(database)
     await import_all(database, play_match(start, "supply", people(2), others))
     async with database.write() as connection:
-        await rollups.refresh(connection, [(await list_sessions(connection)).sessions[0].id])
+        await keeping.refresh(connection, [(await list_sessions(connection)).sessions[0].id])
     followed = await _kept(database)
-    assert [len(rows) for rows in followed] == [4, 4, 4]
+    assert [len(rows) for rows in followed] == [4, 4, 4, 4, 6]
     await keep(database)
     assert followed == await _kept(database)
 
@@ -257,7 +265,7 @@ async def _sessions(database: Database) -> dict[int, Any]:
 
 
 async def _kept(database: Database) -> list[list[Any]]:
-    tables = (player_totals, player_lifetimes, player_weapon_totals)
+    tables = (player_totals, player_lifetimes, player_weapon_totals, player_weapon_lifetimes, session_bests)
     async with database.read() as connection:
         found = []
         for table in tables:
@@ -270,17 +278,17 @@ async def test_sums_follow_small_imports_and_are_made_anew_after_long_ones(
     database: Database, real_rounds_folder: Path
 ) -> None:
     files = [Incoming(path.name, path.read_bytes()) for path in sorted(real_rounds_folder.glob("*.txt"))]
-    importer = Importer(database, CountingRules(), lambda: 1_950_000_000.0, sums=rollups)
+    importer = Importer(database, CountingRules(), lambda: 1_950_000_000.0, sums=keeping)
     await importer.apply_rules()
     server = await importer.server("main", "Europe/Ljubljana")
     await importer.import_files(server, files[:100])
     async with database.read() as connection:
-        assert await rollups.current_sources(connection) is EVERY_ROUND
+        assert await current_sources(connection) is EVERY_ROUND
     await importer.settle()
     for start in range(100, len(files), 7):
         await importer.import_files(server, files[start : start + 7])
         async with database.read() as connection:
-            assert await rollups.current_sources(connection) is KEPT
+            assert await current_sources(connection) is KEPT
     followed = await _kept(database)
     await keep(database)
     assert followed == await _kept(database)
@@ -290,9 +298,9 @@ async def test_sums_follow_small_imports_and_are_made_anew_after_long_ones(
     await importer.settle()
     assert database.statements - before == asked, "a settled importer asks nothing"
     # Other rules count other rounds: the sums fall behind with them.
-    stricter = Importer(database, CountingRules(min_players_per_side=4), sums=rollups)
+    stricter = Importer(database, CountingRules(min_players_per_side=4), sums=keeping)
     assert await stricter.apply_rules()
     async with database.read() as connection:
-        assert not await rollups.is_current(connection)
+        assert not await keeping.is_current(connection)
     await stricter.settle()
     assert await _kept(database) != followed

@@ -16,7 +16,8 @@ from bot.ingest.importer import Incoming
 from bot.stats.errors import QuestionError
 from bot.stats.leaderboards import ALL_ROUNDS, METRICS, Sample, Scope, WhyEmpty
 from bot.stats.periods import Period
-from bot.stats.records import DOUBTFUL, RECORD_METRICS, RECORD_MINIMUMS, Grain, Records, records
+from bot.stats.record_lines import DOUBTFUL, RECORD_METRICS, RECORD_MINIMUMS, Grain
+from bot.stats.records import Records, records
 from bot.stats.records_overview import all_records
 from tests.stats.games import OMNIBOT, Person, at, import_all, import_folder, people, play_match
 from tests.stats.reckoning import dumped

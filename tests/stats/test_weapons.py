@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bot.db.engine import Database
-from bot.stats import rollups
+from bot.stats import keeping
 from bot.stats.errors import AmbiguousError, NotFoundError, QuestionError
 from bot.stats.leaderboards import ALL_ROUNDS, Scope, WhyEmpty
 from bot.stats.rollups import EVERY_ROUND, KEPT, Sources
@@ -100,7 +100,7 @@ async def test_real_rounds_the_long_way(
 ) -> None:
     await import_folder(database, real_rounds_folder)
     async with database.write() as connection:
-        await rollups.rebuild(connection)
+        await keeping.rebuild(connection)
     dump = await dumped(database)
     mine = [
         record

@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.db.engine import Database, bulk_insert
 from bot.db.schema import matches, player_names, player_rounds, player_weapons, players, rounds, sessions
-from bot.stats import rollups
+from bot.stats import keeping
 
 DAY = 86400
 
@@ -48,7 +48,7 @@ async def multiply(database: Database, player_rounds_wanted: int) -> int:
         }
         for number in range(1, copies):
             await _copy(connection, source, highest, number, step)
-        await rollups.rebuild(connection)
+        await keeping.rebuild(connection)
     return have * max(1, copies)
 
 

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
 
     from bot.stats.leaderboards import Leaderboard, Metric
-    from bot.stats.records import Grain, RecordMark, Records
+    from bot.stats.record_lines import Grain
+    from bot.stats.records import RecordMark, Records
 
 
 def leaderboard_command(
@@ -107,7 +108,8 @@ def records_command(
 ) -> None:
     """Show the best single rounds, matches or sessions ever."""
     from bot.stats.plain import plain
-    from bot.stats.records import Grain, records
+    from bot.stats.record_lines import Grain
+    from bot.stats.records import records
     from bot.stats.records_overview import all_records
 
     try:

@@ -1,0 +1,105 @@
+"""Keeps sums and bests ready for questions; all of them are derived from the facts alone.
+
+`refresh` makes those of some sessions anew and belongs into the transaction that changes their rounds; a long import
+marks them as behind instead, and has `rebuild` make all of them at its end. Questions read them only while they are
+current (`bot.stats.rollups`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from sqlalchemy import ColumnElement, FromClause, delete, func, insert, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bot.db.engine import chunks, upsert
+from bot.db.schema import (
+    player_lifetimes,
+    player_totals,
+    player_weapon_lifetimes,
+    player_weapon_totals,
+    properties,
+    rounds,
+    session_bests,
+)
+from bot.stats import session_bests as bests
+from bot.stats.rollups import CURRENT, STATE, WEAPON_COUNTERS, is_current, weapon_rows
+from bot.stats.totals import NAMES, NULLABLE, round_rows, sums
+
+__all__ = ("is_current", "mark", "rebuild", "refresh")
+
+OF_SESSIONS = (player_totals, player_weapon_totals, session_bests)
+OF_PLAYERS = (player_lifetimes, player_weapon_lifetimes)
+
+
+async def mark(connection: AsyncConnection, state: str) -> None:
+    """Write down whether what is kept is that of the rounds: `CURRENT`, or anything else."""
+    await upsert(connection, properties, [{"key": STATE, "value": state}], key=("key",), update=("value",))
+
+
+async def refresh(connection: AsyncConnection, session_ids: Iterable[int]) -> None:
+    """Make what is kept of these sessions anew; sessions that are gone lose theirs."""
+    changed: set[int] = set()
+    for part in chunks(sorted(session_ids)):
+        players_in = select(player_totals.c.player_id).where(player_totals.c.session_id.in_(part)).distinct()
+        changed.update((await connection.scalars(players_in)).all())
+        for table in OF_SESSIONS:
+            await connection.execute(delete(table).where(table.c.session_id.in_(part)))
+        await _fill(connection, [rounds.c.session_id.in_(part)])
+        await bests.fill(connection, part)
+        changed.update((await connection.scalars(players_in)).all())
+    for part in chunks(sorted(changed)):
+        for table in OF_PLAYERS:
+            await connection.execute(delete(table).where(table.c.player_id.in_(part)))
+        await _fill_lifetimes(connection, part)
+
+
+async def rebuild(connection: AsyncConnection) -> None:
+    """Make everything anew; it is current then."""
+    for table in (*OF_SESSIONS, *OF_PLAYERS):
+        await connection.execute(delete(table))
+    await _fill(connection, [rounds.c.session_id.is_not(None)])
+    await bests.fill(connection)
+    await _fill_lifetimes(connection)
+    await mark(connection, CURRENT)
+
+
+async def _fill(connection: AsyncConnection, where: list[ColumnElement[bool]]) -> None:
+    # An inner condition: only then does the database begin with the few rounds of these sessions.
+    rows = round_rows().where(*where).subquery()
+    keys = (rows.c.player_id, rows.c.session_id, rows.c.map_name, rows.c.server_id)
+    query = select(*keys, *_known_sums(rows)).group_by(*keys)
+    columns = ["player_id", "session_id", "map_name", "server_id", *NAMES]
+    await connection.execute(insert(player_totals).from_select(columns, query))
+
+    rows = weapon_rows().where(*where).subquery()
+    keys = (rows.c.player_id, rows.c.session_id, rows.c.weapon, rows.c.server_id)
+    query = select(*keys, *_counters(rows)).group_by(*keys)
+    columns = ["player_id", "session_id", "weapon", "server_id", *WEAPON_COUNTERS]
+    await connection.execute(insert(player_weapon_totals).from_select(columns, query))
+
+
+async def _fill_lifetimes(connection: AsyncConnection, player_ids: Iterable[int] | None = None) -> None:
+    def mine(source: FromClause) -> list[ColumnElement[bool]]:
+        return [] if player_ids is None else [source.c.player_id.in_(list(player_ids))]
+
+    keys = (player_totals.c.player_id, player_totals.c.server_id, player_totals.c.map_name)
+    query = select(*keys, *_known_sums(player_totals)).where(*mine(player_totals)).group_by(*keys)
+    columns = ["player_id", "server_id", "map_name", *NAMES]
+    await connection.execute(insert(player_lifetimes).from_select(columns, query))
+
+    keys = (player_weapon_totals.c.player_id, player_weapon_totals.c.server_id, player_weapon_totals.c.weapon)
+    query = select(*keys, *_counters(player_weapon_totals)).where(*mine(player_weapon_totals)).group_by(*keys)
+    columns = ["player_id", "server_id", "weapon", *WEAPON_COUNTERS]
+    await connection.execute(insert(player_weapon_lifetimes).from_select(columns, query))
+
+
+def _counters(source: FromClause) -> list[ColumnElement[Any]]:
+    return [func.sum(source.c[name]) for name in WEAPON_COUNTERS]
+
+
+def _known_sums(source: FromClause) -> list[ColumnElement[Any]]:
+    return [
+        total if name in NULLABLE else func.coalesce(total, 0) for name, total in zip(NAMES, sums(source), strict=True)
+    ]
