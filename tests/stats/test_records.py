@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import func, select, update
 
 from bot.db.engine import Database
-from bot.db.schema import rounds
+from bot.db.schema import player_rounds, rounds, session_bests
 from bot.ingest.importer import Incoming
+from bot.stats import keeping
 from bot.stats.errors import QuestionError
 from bot.stats.leaderboards import ALL_ROUNDS, METRICS, Sample, Scope, WhyEmpty
 from bot.stats.periods import Period
@@ -32,18 +33,28 @@ async def play(database: Database, files: Iterable[Incoming]) -> None:
         await connection.execute(update(rounds).values(flags=""))
 
 
-async def ask(
-    database: Database, metric: str = "kills", grain: Grain = Grain.ROUND, scope: Scope = ALL_ROUNDS, limit: int = 5
-) -> Records:
-    async with database.read() as connection:
-        return await records(connection, metric, grain=grain, scope=scope, limit=limit)
+Ask = Callable[..., Awaitable[Records]]
+
+
+@pytest.fixture(params=[False, True], ids=["every round", "kept"])
+def ask(request: pytest.FixtureRequest) -> Ask:
+    """Ask for records where every round has to be looked at, and where the bests of the sessions are kept."""
+
+    async def asked(
+        database: Database, metric: str = "kills", grain: Grain = Grain.ROUND, scope: Scope = ALL_ROUNDS, limit: int = 5
+    ) -> Records:
+        async with database.write() as connection:
+            await (keeping.rebuild(connection) if request.param else keeping.mark(connection, "behind"))
+            return await records(connection, metric, grain=grain, scope=scope, limit=limit)
+
+    return asked
 
 
 def marks(answer: Records) -> list[tuple[int, str, float]]:
     return [(mark.rank, mark.player.name, round(mark.value, 2)) for mark in answer.marks]
 
 
-async def test_round_match_and_session(database: Database) -> None:
+async def test_round_match_and_session(database: Database, ask: Ask) -> None:
     once, always = Person(1, "once", kills=30), Person(2, "always", kills=12)
     await play(
         database,
@@ -69,7 +80,7 @@ async def test_round_match_and_session(database: Database) -> None:
     assert (await ask(database, scope=since)).why_empty is WhyEmpty.NONE_IN_SCOPE
 
 
-async def test_who_was_first_stands_first_on_a_tie(database: Database) -> None:
+async def test_who_was_first_stands_first_on_a_tie(database: Database, ask: Ask) -> None:
     first, second = Person(1, "first", kills=9), Person(2, "second", kills=9)
     # The later round comes in first.
     await play(database, play_match(at("2025-03-05T20:00"), "supply", [second, *people(2, 3)], BLUE, only=1))
@@ -78,7 +89,7 @@ async def test_who_was_first_stands_first_on_a_tie(database: Database) -> None:
     assert marks(await ask(database, limit=1)) == [(1, "first", 9)]
 
 
-async def test_a_lucky_minute_is_no_rate_to_remember(database: Database) -> None:
+async def test_a_lucky_minute_is_no_rate_to_remember(database: Database, ask: Ask) -> None:
     sniper = Person(1, "sniper", hits=8, shots=10, headshots=8, kills=3, deaths=0)
     regular = Person(2, "regular", hits=30, shots=60, headshots=6, kills=9, deaths=3)
     await play(database, play_match(at("2025-03-04T20:00"), "supply", [sniper, regular], BLUE[:2], only=1))
@@ -91,13 +102,13 @@ async def test_a_lucky_minute_is_no_rate_to_remember(database: Database) -> None
     assert (nobody.marks, nobody.why_empty) == ((), WhyEmpty.BELOW_MINIMUM)
 
 
-async def test_kills_without_a_death_are_their_own_ratio(database: Database) -> None:
+async def test_kills_without_a_death_are_their_own_ratio(database: Database, ask: Ask) -> None:
     flawless = Person(1, "flawless", kills=11, deaths=0)
     await play(database, play_match(at("2025-03-04T20:00"), "supply", [flawless, Person(2)], BLUE[:2], only=1))
     assert marks(await ask(database, "kd"))[0] == (1, "flawless", 11)
 
 
-async def test_what_cannot_be_believed_is_left_out_with_its_reason(database: Database) -> None:
+async def test_what_cannot_be_believed_is_left_out_with_its_reason(database: Database, ask: Ask) -> None:
     strong = [Person(1, "strong", kills=40), *people(2, 2)]
     await play(
         database,
@@ -117,14 +128,14 @@ async def test_what_cannot_be_believed_is_left_out_with_its_reason(database: Dat
     assert answer.left_out["kills_unbalanced"] == 1
 
 
-async def test_bots_hold_no_records(database: Database) -> None:
+async def test_bots_hold_no_records(database: Database, ask: Ask) -> None:
     bot = Person(1, "[BOT]omni", guid_text=OMNIBOT, kills=90)
     await play(database, play_match(at("2025-03-04T20:00"), "supply", [bot, *people(2, 2)], BLUE))
     for grain in Grain:
         assert all(mark.player.guid != OMNIBOT for mark in (await ask(database, grain=grain, limit=50)).marks)
 
 
-async def test_what_there_are_no_records_of(database: Database) -> None:
+async def test_what_there_are_no_records_of(database: Database, ask: Ask) -> None:
     with pytest.raises(QuestionError, match="no records of win_percent; choose from kills"):
         await ask(database, "win_percent")
     with pytest.raises(QuestionError, match="no metric 'skill'"):
@@ -137,7 +148,7 @@ async def test_what_there_are_no_records_of(database: Database) -> None:
 
 
 @pytest.mark.parametrize("scope", [Scope(), Scope(map_name="te_escape2"), Scope(Period("x", 1760000000, 1761000000))])
-async def test_real_rounds_one_by_one(database: Database, real_rounds_folder: Path, scope: Scope) -> None:
+async def test_real_rounds_one_by_one(database: Database, ask: Ask, real_rounds_folder: Path, scope: Scope) -> None:
     await import_folder(database, real_rounds_folder)
     dump = await dumped(database)
     doubtful = {flag.value for flag in DOUBTFUL}
@@ -185,3 +196,68 @@ async def test_real_rounds_one_by_one(database: Database, real_rounds_folder: Pa
         for item in overview:
             alone = await ask(database, item.metric.key, grain, scope, limit=1)
             assert item == alone, (grain, item.metric.key)
+
+
+async def test_of_equal_bests_those_reached_first_are_found(database: Database, ask: Ask) -> None:
+    """More sessions than marks that are asked for hold the same value, and they come in late first."""
+    for day in (9, 5, 7, 4, 8, 6):
+        team = [Person(1, kills=9), *people(2, 2)]
+        await play(database, play_match(at(f"2025-03-0{day}T20:00"), "supply", team, BLUE))
+    answer = await ask(database, limit=3)
+    assert [(mark.rank, (mark.match_key or "")[:10], mark.round_number) for mark in answer.marks] == [
+        (1, "2025-03-04", 1),
+        (1, "2025-03-04", 2),
+        (1, "2025-03-05", 1),
+    ]
+    async with database.read() as connection:
+        (kills, *_) = await all_records(connection)
+    assert kills.marks == answer.marks[:1]
+
+
+async def test_a_match_in_two_sessions_is_added_up_whole(database: Database, ask: Ask) -> None:
+    """Where people pause for longer than a session may, a match begins in one session and ends in the next."""
+    await play(database, play_match(at("2025-03-04T20:00"), "supply", [Person(1, kills=9), *people(2, 2)], BLUE))
+    await play(database, play_match(at("2025-03-05T20:00"), "supply", [Person(2, kills=8), *people(2, 3)], BLUE))
+    async with database.write() as connection:
+        split = select(rounds.c.session_id).order_by(rounds.c.ended_at.desc()).limit(1).scalar_subquery()
+        second = select(rounds.c.id).order_by(rounds.c.ended_at).offset(1).limit(1).scalar_subquery()
+        await connection.execute(update(rounds).where(rounds.c.id == second).values(session_id=split))
+    answer = await ask(database, grain=Grain.MATCH, limit=1)
+    assert [mark.value for mark in answer.marks] == [18]
+    next_day = Period("later", int(at("2025-03-05T12:00+00:00").timestamp()))
+    later = await ask(database, grain=Grain.MATCH, limit=2, scope=Scope(next_day))
+    assert [mark.value for mark in later.marks] == [16, 9]
+
+
+async def test_only_the_sessions_with_the_highest_bests_are_looked_at(database: Database) -> None:
+    for day in range(3, 9):
+        team = [Person(1, kills=10 * day), *people(2, 2)]
+        await play(database, play_match(at(f"2025-03-0{day}T20:00"), "supply", team, BLUE, only=1))
+    async with database.write() as connection:
+        await keeping.rebuild(connection)
+        # What is not kept of a session is not seen, so nobody looked there.
+        second = select(rounds.c.id).order_by(rounds.c.ended_at).offset(1).limit(1).scalar_subquery()
+        await connection.execute(update(player_rounds).where(player_rounds.c.round_id == second).values(kills=999))
+        alone = await records(connection, "kills", limit=3)
+        (overview, *_) = await all_records(connection)
+    assert [mark.value for mark in alone.marks] == [80, 70, 60]
+    assert overview.marks == alone.marks[:1]
+
+
+async def test_a_best_that_nobody_holds_any_more_is_not_believed(database: Database) -> None:
+    for day in (3, 4):
+        team = [Person(1, kills=10 * day), *people(2, 2)]
+        await play(database, play_match(at(f"2025-03-0{day}T20:00"), "supply", team, BLUE, only=1))
+    async with database.write() as connection:
+        await keeping.rebuild(connection)
+        lowest = select(func.min(session_bests.c.session_id)).scalar_subquery()
+        await connection.execute(update(session_bests).where(session_bests.c.session_id == lowest).values(kills=999))
+        (mark,) = (await records(connection, "kills", limit=1)).marks
+        (overview, *_) = await all_records(connection)
+    assert mark.value == 40
+    assert overview.marks == (mark,)
+
+
+def test_the_kept_bests_are_those_of_the_metrics_with_records() -> None:
+    assert set(RECORD_METRICS) <= set(METRICS)
+    assert [column.name for column in session_bests.c if column.name in METRICS] == list(RECORD_METRICS)
