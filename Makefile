@@ -47,7 +47,7 @@ test: $(STAMP) $(ASSETS)
 	$(BIN)/python -m pytest -n $(JOBS) -m "not long" $(ARGS)
 
 test-long: $(STAMP)
-	$(BIN)/python -m pytest -m long $(ARGS)
+	$(BIN)/python -m pytest -n $(JOBS) -m long $(ARGS)
 
 check: $(STAMP)
 	$(BIN)/ruff check .

@@ -161,7 +161,7 @@ def test_files_in_any_order_and_batches_give_what_all_at_once_gives(
 @pytest.mark.long
 @pytest.mark.timeout(3600)
 @given(arrivals())
-@settings(max_examples=2000, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=600, deadline=None, suppress_health_check=list(HealthCheck))
 def test_files_in_very_many_orders_give_what_all_at_once_gives(
     arriving: tuple[int, list[list[tuple[str, bytes]]]],
 ) -> None:
@@ -259,7 +259,7 @@ def test_files_that_change_on_the_way_leave_what_their_last_bytes_give(steps: li
 @pytest.mark.long
 @pytest.mark.timeout(3600)
 @given(changes())
-@settings(max_examples=1000, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck))
 def test_files_that_change_very_often_leave_what_their_last_bytes_give(steps: list[tuple[str, bytes]]) -> None:
     check_changes(steps)
 

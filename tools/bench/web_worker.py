@@ -21,8 +21,8 @@ _PAGES = (
     "/", "/sessions", "/sessions/last", "/matches/{match}", "/rounds/{round}", "/players", "/players/{player}",
     "/players/{player}?period=season", "/search?q=a", "/leaderboard", "/leaderboard?metric=accuracy&period=30d",
     "/leaderboard?map_name={map}", "/compare?player={player}&player={other}", "/maps", "/maps/{map}", "/weapons",
-    "/weapons/mp40", "/records", "/records?grain=match", "/records?grain=session", "/sync", "/files", "/tasks",
-    "/status",
+    "/weapons?period=season", "/weapons/mp40", "/records", "/records?grain=match", "/records?grain=session",
+    "/records?period=season", "/sync", "/files", "/tasks", "/status",
 )  # fmt: skip
 
 _ANSWERS = (
@@ -30,8 +30,8 @@ _ANSWERS = (
     "/api/matches/{match}", "/api/rounds", "/api/rounds/{round}", "/api/players", "/api/players/{player}",
     "/api/search?q=a", "/api/leaderboards/dpm", "/api/leaderboards/accuracy?period=30d",
     "/api/compare?player={player}&player={other}", "/api/records", "/api/records?grain=match",
-    "/api/records?grain=session", "/api/records/kills", "/api/maps", "/api/maps/{map}", "/api/weapons",
-    "/api/weapons/mp40",
+    "/api/records?grain=session", "/api/records?map_name={map}", "/api/records/kills", "/api/records/objectives",
+    "/api/maps", "/api/maps/{map}", "/api/weapons", "/api/weapons?map_name={map}", "/api/weapons/mp40",
 )  # fmt: skip
 
 
