@@ -165,6 +165,8 @@ matches = Table(
     Index("ix_matches_map_name_ended_at", "map_name", "ended_at"),
 )
 
+_FLAWED_ROUND = text("excluded IS NOT NULL OR flags <> ''")
+
 rounds = Table(
     "rounds",
     metadata,
@@ -200,6 +202,17 @@ rounds = Table(
     UniqueConstraint("server_id", "file_name"),
     Index("ix_rounds_server_id_ended_at", "server_id", "ended_at"),
     Index("ix_rounds_map_name", "map_name"),
+    # Which rounds are in no records, and why, is told without a look at the many that are.
+    Index(
+        "ix_rounds_flawed",
+        "excluded",
+        "flags",
+        "session_id",
+        "server_id",
+        "map_name",
+        sqlite_where=_FLAWED_ROUND,
+        postgresql_where=_FLAWED_ROUND,
+    ),
 )
 
 player_rounds = Table(
@@ -363,27 +376,31 @@ player_lifetimes = Table(
     comment="sums of a player's counted rounds by server and map; made from player_totals, can be rebuilt",
 )
 
+_WEAPON_SUMS = ("hits", "shots", "kills", "deaths", "headshots")
+
 player_weapon_totals = Table(
     "player_weapon_totals",
     metadata,
     Column("player_id", Id, primary_key=True, autoincrement=False),
     Column("session_id", Id, primary_key=True, autoincrement=False, index=True),
+    Column("map_name", Text, primary_key=True),
     Column("weapon", SmallInteger, primary_key=True),
     Column("server_id", Id, nullable=False),
-    *(Column(name, Integer, nullable=False) for name in ("hits", "shots", "kills", "deaths", "headshots")),
+    *(Column(name, Integer, nullable=False) for name in _WEAPON_SUMS),
     sqlite_with_rowid=False,
-    comment="sums of a player's weapons over counted rounds by session; made from player_weapons, can be rebuilt",
+    comment="sums of a player's weapons over counted rounds by session and map; made from player_weapons",
 )
 
 player_weapon_lifetimes = Table(
     "player_weapon_lifetimes",
     metadata,
-    Column("player_id", Id, primary_key=True, autoincrement=False),
+    Column("map_name", Text, primary_key=True, comment="empty: over all maps"),
+    Column("weapon", SmallInteger, primary_key=True, autoincrement=False),
+    Column("player_id", Id, primary_key=True, autoincrement=False, index=True),
     Column("server_id", Id, primary_key=True, autoincrement=False),
-    Column("weapon", SmallInteger, primary_key=True, index=True),
-    *(Column(name, Integer, nullable=False) for name in ("hits", "shots", "kills", "deaths", "headshots")),
+    *(Column(name, Integer, nullable=False) for name in _WEAPON_SUMS),
     sqlite_with_rowid=False,
-    comment="sums of a player's weapons over counted rounds by server; made from player_weapon_totals, can be rebuilt",
+    comment="sums of a player's weapons over counted rounds by server and map; made from player_weapon_totals",
 )
 
 KEPT_BESTS = (

@@ -7,10 +7,10 @@ current (`bot.stats.rollups`).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, FromClause, delete, func, insert, select
+from sqlalchemy import ColumnElement, FromClause, delete, func, insert, literal, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.db.engine import chunks, upsert
@@ -24,7 +24,7 @@ from bot.db.schema import (
     session_bests,
 )
 from bot.stats import session_bests as bests
-from bot.stats.rollups import CURRENT, STATE, WEAPON_COUNTERS, is_current, weapon_rows
+from bot.stats.rollups import ALL_MAPS, CURRENT, STATE, WEAPON_COUNTERS, is_current, weapon_rows
 from bot.stats.totals import NAMES, NULLABLE, round_rows, sums
 
 __all__ = ("is_current", "mark", "rebuild", "refresh")
@@ -40,19 +40,23 @@ async def mark(connection: AsyncConnection, state: str) -> None:
 
 async def refresh(connection: AsyncConnection, session_ids: Iterable[int]) -> None:
     """Make what is kept of these sessions anew; sessions that are gone lose theirs."""
-    changed: set[int] = set()
+    touched: set[tuple[int, str]] = set()
     for part in chunks(sorted(session_ids)):
-        players_in = select(player_totals.c.player_id).where(player_totals.c.session_id.in_(part)).distinct()
-        changed.update((await connection.scalars(players_in)).all())
+        in_part = select(player_totals.c.player_id, player_totals.c.map_name).where(
+            player_totals.c.session_id.in_(part)
+        )
+        touched.update((row.player_id, row.map_name) for row in await connection.execute(in_part))
         for table in OF_SESSIONS:
             await connection.execute(delete(table).where(table.c.session_id.in_(part)))
         await _fill(connection, [rounds.c.session_id.in_(part)])
         await bests.fill(connection, part)
-        changed.update((await connection.scalars(players_in)).all())
-    for part in chunks(sorted(changed)):
+        touched.update((row.player_id, row.map_name) for row in await connection.execute(in_part))
+    maps = sorted({map_name for _, map_name in touched})
+    for part in chunks(sorted({player_id for player_id, _ in touched})):
         for table in OF_PLAYERS:
-            await connection.execute(delete(table).where(table.c.player_id.in_(part)))
-        await _fill_lifetimes(connection, part)
+            mine = table.c.player_id.in_(part) & table.c.map_name.in_([*maps, ALL_MAPS])
+            await connection.execute(delete(table).where(mine))
+        await _fill_lifetimes(connection, part, maps)
 
 
 async def rebuild(connection: AsyncConnection) -> None:
@@ -74,24 +78,36 @@ async def _fill(connection: AsyncConnection, where: list[ColumnElement[bool]]) -
     await connection.execute(insert(player_totals).from_select(columns, query))
 
     rows = weapon_rows().where(*where).subquery()
-    keys = (rows.c.player_id, rows.c.session_id, rows.c.weapon, rows.c.server_id)
-    query = select(*keys, *_counters(rows)).group_by(*keys)
-    columns = ["player_id", "session_id", "weapon", "server_id", *WEAPON_COUNTERS]
+    per_weapon = (rows.c.player_id, rows.c.session_id, rows.c.map_name, rows.c.weapon, rows.c.server_id)
+    query = select(*per_weapon, *_counters(rows)).group_by(*per_weapon)
+    columns = ["player_id", "session_id", "map_name", "weapon", "server_id", *WEAPON_COUNTERS]
     await connection.execute(insert(player_weapon_totals).from_select(columns, query))
 
 
-async def _fill_lifetimes(connection: AsyncConnection, player_ids: Iterable[int] | None = None) -> None:
+async def _fill_lifetimes(
+    connection: AsyncConnection, player_ids: Sequence[int] | None = None, maps: Sequence[str] = ()
+) -> None:
+    """Write the sums over all time, of everybody or of some players on some maps, that are not there yet."""
+
     def mine(source: FromClause) -> list[ColumnElement[bool]]:
-        return [] if player_ids is None else [source.c.player_id.in_(list(player_ids))]
+        return [] if player_ids is None else [source.c.player_id.in_(player_ids), source.c.map_name.in_(maps)]
 
     keys = (player_totals.c.player_id, player_totals.c.server_id, player_totals.c.map_name)
     query = select(*keys, *_known_sums(player_totals)).where(*mine(player_totals)).group_by(*keys)
     columns = ["player_id", "server_id", "map_name", *NAMES]
     await connection.execute(insert(player_lifetimes).from_select(columns, query))
 
-    keys = (player_weapon_totals.c.player_id, player_weapon_totals.c.server_id, player_weapon_totals.c.weapon)
-    query = select(*keys, *_counters(player_weapon_totals)).where(*mine(player_weapon_totals)).group_by(*keys)
-    columns = ["player_id", "server_id", "weapon", *WEAPON_COUNTERS]
+    w = player_weapon_totals.c
+    query = select(w.map_name, w.weapon, w.player_id, w.server_id, *_counters(player_weapon_totals))
+    query = query.where(*mine(player_weapon_totals)).group_by(w.map_name, w.weapon, w.player_id, w.server_id)
+    columns = ["map_name", "weapon", "player_id", "server_id", *WEAPON_COUNTERS]
+    await connection.execute(insert(player_weapon_lifetimes).from_select(columns, query))
+
+    w = player_weapon_lifetimes.c
+    query = select(literal(ALL_MAPS), w.weapon, w.player_id, w.server_id, *_counters(player_weapon_lifetimes))
+    if player_ids is not None:
+        query = query.where(w.player_id.in_(player_ids))
+    query = query.group_by(w.weapon, w.player_id, w.server_id)
     await connection.execute(insert(player_weapon_lifetimes).from_select(columns, query))
 
 

@@ -12,12 +12,12 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, FromClause, Select, bindparam, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bot.db.schema import players, rounds, servers, sessions
+from bot.db.schema import player_weapon_lifetimes, players, rounds, servers, session_bests, sessions
 from bot.stats.errors import QuestionError
 from bot.stats.matches import PlayerInfo, ServerNames, on_servers, server_names
 from bot.stats.naming import entries_as_called
 from bot.stats.periods import ALL_TIME, Period
-from bot.stats.rollups import Sources, current_sources
+from bot.stats.rollups import ALL_MAPS, Sources, current_sources
 from bot.stats.totals import sums
 from parsers import metrics
 
@@ -380,6 +380,12 @@ def pick_source(sources: Sources, scope: Scope) -> FromClause:
     return sources.lifetimes if period.since is None and period.until is None else sources.totals
 
 
+def pick_weapons(sources: Sources, scope: Scope) -> FromClause:
+    """Return the smallest source of weapons that can tell a scope apart."""
+    period = scope.period
+    return sources.weapon_lifetimes if period.since is None and period.until is None else sources.weapons
+
+
 def scope_values(scope: Scope) -> dict[str, Any]:
     """Return the values for a statement with `scope_conditions`."""
     values = {
@@ -406,6 +412,8 @@ def scope_conditions(source: FromClause, shape: ScopeShape) -> list[ColumnElemen
         conditions.append(source.c.server_id.in_(mine))
     if shape.map_name:
         conditions.append(source.c.map_name == bindparam("map_name"))
+    elif source is player_weapon_lifetimes or source is session_bests:
+        conditions.append(source.c.map_name == ALL_MAPS)
     return conditions
 
 

@@ -21,6 +21,7 @@ from bot.stats.leaderboards import (
     minimums,
     most_rounds,
     pick_source,
+    pick_weapons,
     rank,
     read_standings,
     scope_conditions,
@@ -29,7 +30,7 @@ from bot.stats.leaderboards import (
 )
 from bot.stats.matches import PlayerInfo, ServerInfo, ServerNames, of_servers, server_names
 from bot.stats.naming import as_called
-from bot.stats.rollups import EVERY_ROUND, WEAPON_COUNTERS, Sources, current_sources
+from bot.stats.rollups import WEAPON_COUNTERS, Sources, current_sources
 from bot.stats.totals import Totals, round_rows, sums
 from parsers import WEAPONS, metrics, strip_colors
 
@@ -305,8 +306,7 @@ async def player_answer(
         PlayerRoundLine(row.match_key, row.map_name, row.number, row.ended_at, row.team, Totals.of(row))
         for row in await connection.execute(_rounds_query(shape.map_name), of_sessions)
     ]
-    # The kept sums of weapons do not tell the maps apart.
-    armoury = (EVERY_ROUND if shape.map_name else sources).weapons
+    armoury = pick_weapons(sources, scope)
     weapons = [weapon_line(row) for row in await connection.execute(_weapons_query(armoury, shape), asked)]
     weapons.sort(key=lambda item: (-item.kills, -item.hits, -item.shots, item.weapon))
     return PlayerAnswer(

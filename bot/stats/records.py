@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, bindparam, func, or_, select
+from sqlalchemy import ColumnElement, Select, bindparam, func, literal_column, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.db.schema import matches, players, rounds, servers, sessions
@@ -184,8 +184,8 @@ async def rounds_left_out(connection: AsyncConnection, scope: Scope) -> dict[str
     counts: dict[str, int] = {}
     for row in await connection.execute(query, scope_values(scope)):
         reasons = [row.excluded] if row.excluded else [flag for flag in row.flags.split() if flag in DOUBTFUL]
-        # With several flags it is still one round left out.
-        counts[reasons[0]] = counts.get(reasons[0], 0) + row.rounds
+        if reasons:  # with several flags it is still one round left out
+            counts[reasons[0]] = counts.get(reasons[0], 0) + row.rounds
     return dict(sorted(counts.items()))
 
 
@@ -220,10 +220,11 @@ def conditions(grain: Grain, shape: ScopeShape, *, some: bool) -> list[ColumnEle
 
 @lru_cache(maxsize=64)
 def _left_out_query(shape: ScopeShape) -> Select[Any]:
-    out = or_(rounds.c.excluded.is_not(None), (rounds.c.flags != "") & doubtful())
+    # As the index has it; which flags are doubtful is looked at afterwards, once for each combination of flags.
+    flawed = or_(rounds.c.excluded.is_not(None), rounds.c.flags != literal_column("''"))
     return (
         select(rounds.c.excluded, rounds.c.flags, func.count().label("rounds"))
-        .where(out, *scope_conditions(rounds, shape))
+        .where(flawed, *scope_conditions(rounds, shape))
         .group_by(rounds.c.excluded, rounds.c.flags)
     )
 

@@ -1,8 +1,8 @@
 """Where questions read their sums from: every round, or sums that are kept ready.
 
 Kept are the sums of each player by session and map (`player_totals`) and over all time by map (`player_lifetimes`), and
-those of his weapons by session (`player_weapon_totals`) and over all time (`player_weapon_lifetimes`). Questions read
-them only while they are current; `bot.stats.keeping` makes them.
+those of his weapons in the same way (`player_weapon_totals`, `player_weapon_lifetimes`). Questions read them only while
+they are current; `bot.stats.keeping` makes them.
 """
 
 from __future__ import annotations
@@ -32,6 +32,10 @@ STATE = "kept_sums"
 
 CURRENT = "current 2"
 """To be raised with every change of what is kept: what an older version kept is then made anew."""
+
+
+ALL_MAPS = ""
+"""The map of what is kept over all maps, in the tables that have it; no map is called so."""
 
 
 @dataclass(frozen=True, slots=True)

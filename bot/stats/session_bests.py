@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import chain
-from typing import Any, Final
+from typing import Any
 
 from sqlalchemy import ColumnElement, Select, bindparam, func, insert, literal, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -19,9 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from bot.db.schema import KEPT_BESTS, rounds, session_bests, sessions
 from bot.stats.leaderboards import Scope, ScopeShape, scope_conditions, scope_shape, scope_values
 from bot.stats.record_lines import Grain, believed, lines, record_metrics, value
-
-ALL_MAPS: Final = ""
-"""Stands for the map where a best is over all maps of a session; no map is called so."""
+from bot.stats.rollups import ALL_MAPS
 
 _b = session_bests.c
 
@@ -144,12 +142,11 @@ def _bests_of_matches(mine: Sequence[ColumnElement[bool]]) -> Select[Any]:
 
 
 def _values(grain: Grain, scope: Scope) -> dict[str, Any]:
-    return {"map_name": ALL_MAPS, **scope_values(scope), "grain": grain.value}
+    return {**scope_values(scope), "grain": grain.value}
 
 
 def _conditions(shape: ScopeShape) -> list[ColumnElement[bool]]:
-    conditions = [_b.grain == bindparam("grain"), *scope_conditions(session_bests, shape)]
-    return conditions if shape.map_name else [*conditions, _b.map_name == bindparam("map_name")]
+    return [_b.grain == bindparam("grain"), *scope_conditions(session_bests, shape)]
 
 
 @lru_cache(maxsize=512)

@@ -20,6 +20,7 @@ from bot.stats.leaderboards import (
     Scope,
     ScopeShape,
     WhyEmpty,
+    pick_weapons,
     scope_conditions,
     scope_shape,
     scope_values,
@@ -28,7 +29,7 @@ from bot.stats.leaderboards import (
 from bot.stats.maps import nearest
 from bot.stats.matches import PlayerInfo
 from bot.stats.naming import entries_as_called
-from bot.stats.rollups import EVERY_ROUND, WEAPON_COUNTERS, Sources, current_sources
+from bot.stats.rollups import WEAPON_COUNTERS, Sources, current_sources
 from parsers import WEAPONS, Weapon, metrics
 
 RATE_SHOTS: Final = 500
@@ -170,7 +171,7 @@ async def weapon_table(
         scope: which rounds.
         sources: where the sums are read from.
     """
-    source = await _armoury(connection, scope, sources)
+    source = pick_weapons(sources or await current_sources(connection), scope)
     rows = (await connection.execute(_table_query(source, scope_shape(scope)), scope_values(scope))).all()
     kills = sum(row.kills for row in rows)
     lines = [
@@ -211,7 +212,7 @@ async def weapon_answer(
             f"{weapon.display} has no {order.value.replace('_', ' ')}: one shot hits several people, or nobody's head; "
             "ask for kills"
         )
-    source = await _armoury(connection, scope, sources)
+    source = pick_weapons(sources or await current_sources(connection), scope)
     asked = {"weapon": weapon.bit, **scope_values(scope)}
     rows = (await connection.execute(_players_query(source, scope_shape(scope)), asked)).all()
     users = [(PlayerInfo(row.id, row.guid, row.name), _sums(weapon.bit, row)) for row in rows]
@@ -228,14 +229,6 @@ async def weapon_answer(
         await entries_as_called(connection, ranked[:limit], scope.server),
         None if ranked else await _why_empty(connection, scope, users),
     )
-
-
-async def _armoury(connection: AsyncConnection, scope: Scope, sources: Sources | None) -> FromClause:
-    if scope.map_name is not None:
-        return EVERY_ROUND.weapons  # the kept sums of weapons do not tell the maps apart
-    kept = sources or await current_sources(connection)
-    period = scope.period
-    return kept.weapon_lifetimes if period.since is None and period.until is None else kept.weapons
 
 
 class _Added:

@@ -250,7 +250,7 @@ async def test_one_who_is_in_no_round_any_more_keeps_no_sums(database: Database)
     async with database.write() as connection:
         await keeping.refresh(connection, [(await list_sessions(connection)).sessions[0].id])
     followed = await _kept(database)
-    assert [len(rows) for rows in followed] == [4, 4, 4, 4, 6]
+    assert [len(rows) for rows in followed] == [4, 4, 4, 8, 6]
     await keep(database)
     assert followed == await _kept(database)
 

@@ -19,22 +19,35 @@ BESTS = (
 def upgrade() -> None:
     """Apply the migration. The tables are filled when the bot next makes its kept sums anew, at its start."""
     number = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+    sums = ("hits", "shots", "kills", "deaths", "headshots")
+    op.drop_table("player_weapon_totals")
     op.create_table(
-        "player_weapon_lifetimes",
+        "player_weapon_totals",
         sa.Column("player_id", number, autoincrement=False, nullable=False),
-        sa.Column("server_id", number, autoincrement=False, nullable=False),
+        sa.Column("session_id", number, autoincrement=False, nullable=False),
+        sa.Column("map_name", sa.Text(), nullable=False),
         sa.Column("weapon", sa.SmallInteger(), nullable=False),
-        sa.Column("hits", sa.Integer(), nullable=False),
-        sa.Column("shots", sa.Integer(), nullable=False),
-        sa.Column("kills", sa.Integer(), nullable=False),
-        sa.Column("deaths", sa.Integer(), nullable=False),
-        sa.Column("headshots", sa.Integer(), nullable=False),
-        sa.PrimaryKeyConstraint("player_id", "server_id", "weapon", name=op.f("pk_player_weapon_lifetimes")),
-        comment="sums of a player's weapons over counted rounds by server; made from player_weapon_totals, "
-        "can be rebuilt",
+        sa.Column("server_id", number, nullable=False),
+        *(sa.Column(name, sa.Integer(), nullable=False) for name in sums),
+        sa.PrimaryKeyConstraint("player_id", "session_id", "map_name", "weapon", name=op.f("pk_player_weapon_totals")),
+        comment="sums of a player's weapons over counted rounds by session and map; made from player_weapons",
         sqlite_with_rowid=False,
     )
-    op.create_index(op.f("ix_player_weapon_lifetimes_weapon"), "player_weapon_lifetimes", ["weapon"], unique=False)
+    op.create_index(op.f("ix_player_weapon_totals_session_id"), "player_weapon_totals", ["session_id"], unique=False)
+    op.create_table(
+        "player_weapon_lifetimes",
+        sa.Column("map_name", sa.Text(), nullable=False, comment="empty: over all maps"),
+        sa.Column("weapon", sa.SmallInteger(), autoincrement=False, nullable=False),
+        sa.Column("player_id", number, autoincrement=False, nullable=False),
+        sa.Column("server_id", number, autoincrement=False, nullable=False),
+        *(sa.Column(name, sa.Integer(), nullable=False) for name in sums),
+        sa.PrimaryKeyConstraint(
+            "map_name", "weapon", "player_id", "server_id", name=op.f("pk_player_weapon_lifetimes")
+        ),
+        comment="sums of a player's weapons over counted rounds by server and map; made from player_weapon_totals",
+        sqlite_with_rowid=False,
+    )
+    op.create_index(op.f("ix_player_weapon_lifetimes_player_id"), "player_weapon_lifetimes", ["player_id"])
     op.create_table(
         "session_bests",
         sa.Column("grain", sa.Text(), nullable=False, comment="over how much a value is: round, match or session"),
@@ -47,3 +60,12 @@ def upgrade() -> None:
         sqlite_with_rowid=False,
     )
     op.create_index(op.f("ix_session_bests_session_id"), "session_bests", ["session_id"], unique=False)
+    flawed = sa.text("excluded IS NOT NULL OR flags <> ''")
+    op.create_index(
+        "ix_rounds_flawed",
+        "rounds",
+        ["excluded", "flags", "session_id", "server_id", "map_name"],
+        unique=False,
+        sqlite_where=flawed,
+        postgresql_where=flawed,
+    )
