@@ -11,6 +11,7 @@ from bot.cogs.autocomplete import complete_server
 from bot.cogs.examine import check_card
 from bot.cogs.face import Cog, Face, Question
 from bot.cogs.panel import Tone, panel
+from bot.cogs.setup_keys import open_keys
 from bot.cogs.setup_panel import SetupPanel, setup_panel
 from bot.cogs.text import escape
 from bot.cogs.views import Confirm
@@ -34,6 +35,12 @@ class Setup(Cog):
     async def check(self, interaction: Question) -> None:
         """See what is right here and what is not, channel by channel."""
         await answer(interaction, await check_card(interaction))
+
+    @group.command(name="keys")
+    @needs(Level.ADMIN, private=True)
+    async def keys(self, interaction: Question) -> None:
+        """Make, see and revoke the keys that programs show to the web's API."""
+        await open_keys(interaction)
 
     @group.command(name="revoke")
     @app_commands.describe(server="The game server to take away from this Discord server.")
