@@ -14,7 +14,7 @@ from discord import ui
 from rapidfuzz import process
 
 from bot.cogs.access import Level, level_of
-from bot.cogs.answers import Card, answer, show
+from bot.cogs.answers import Card, answer, open_form, show
 from bot.cogs.asker import actor, guild_of
 from bot.cogs.errors import UserError, report
 from bot.cogs.examine import check_card, missing_permissions, named
@@ -161,7 +161,7 @@ class SetupPanel(ui.LayoutView):
     async def _ask_zone(self, interaction: Question) -> None:
         settings = await interaction.client.guild_book.get(guild_of(interaction).id)
         t = await interaction.client.texts_for(interaction, private=True)
-        await interaction.response.send_modal(ZoneForm(t, settings.time_zone or ""))
+        await open_form(interaction, ZoneForm(t, settings.time_zone or ""))
 
     async def _set_servers(self, interaction: Question, values: list[str]) -> None:
         guild = guild_of(interaction)
@@ -257,7 +257,7 @@ class _ZoneAgain(OwnView):
         self.add_item(container(t("error.title"), text, ui.ActionRow[Any](again), tone=Tone.BAD))
 
     async def _again(self, interaction: Question) -> None:
-        await interaction.response.send_modal(ZoneForm(self.t, self.typed))
+        await open_form(interaction, ZoneForm(self.t, self.typed))
 
 
 async def setup_panel(interaction: Question) -> SetupPanel:
