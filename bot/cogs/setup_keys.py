@@ -18,16 +18,16 @@ import discord
 from discord import ui
 
 from bot.cogs.access import Level, level_of
-from bot.cogs.answers import Card, answer, defer, show
+from bot.cogs.answers import Card, answer, defer, open_form, show
 from bot.cogs.asker import actor
 from bot.cogs.errors import UserError, explain
 from bot.cogs.face import Question
 from bot.cogs.paging import Blocks, Paginator
-from bot.cogs.panel import Tone, container, panel
+from bot.cogs.panel import Tone, panel
 from bot.cogs.selects import Choose
 from bot.cogs.sync_scope import sight_of
 from bot.cogs.text import code, escape, plain, when
-from bot.cogs.views import Act, Confirm, OwnModal, OwnView
+from bot.cogs.views import Act, Confirm, OwnModal
 from bot.community.errors import CommunityError
 from bot.community.keys import LONGEST_NAME, MOST_DAYS, Key, Scope
 from bot.locales import Texts
@@ -69,6 +69,15 @@ async def open_keys(interaction: Question) -> None:
     await answer(interaction, found, private=True)
 
 
+@dataclass(frozen=True, slots=True)
+class Typed:
+    """What stands in the form: at first, or when it is opened again."""
+
+    name: str = ""
+    scopes: tuple[Scope, ...] = (Scope.GAMES,)
+    days: str = USUAL_DAYS
+
+
 class KeysPanel(Paginator):
     """The keys, page by page, with a button to make one and a select to revoke one."""
 
@@ -76,6 +85,8 @@ class KeysPanel(Paginator):
         super().__init__(origin, t, t("keys.title"), self._page, 1, level=Level.ADMIN)
         self.keys: list[Key] = []
         self.keeper = Level.ADMIN
+        self.typed = Typed()
+        self.trouble = ""
 
     async def demand(self, interaction: Question) -> None:
         """Look again whether the person may keep keys: roles and sight change."""
@@ -86,8 +97,13 @@ class KeysPanel(Paginator):
         await self.fill(interaction, number)
         await show(interaction, Card(view=self))
 
-    async def fill(self, interaction: Question, number: int) -> None:
+    async def fill(self, interaction: Question, number: int, trouble: str = "") -> None:
         """Put a page of the keys that there are now into the layout, those that open something first.
+
+        Args:
+            interaction: of the person who looks.
+            number: of the page, from 0.
+            trouble: what was wrong with the form.
 
         Raises:
             UserError: the person may not keep keys (any more).
@@ -97,6 +113,7 @@ class KeysPanel(Paginator):
         there = [key for key in await interaction.client.keys.list() if may_keep(self.keeper, key.scopes)]
         self.keys = sorted(there, key=lambda key: not key.opens(now))
         self.count = max(-(-len(self.keys) // EACH_PAGE), 1)
+        self.trouble = trouble
         await self.build(min(max(number, 0), self.count - 1))
 
     async def build(self, number: int) -> None:
@@ -115,10 +132,17 @@ class KeysPanel(Paginator):
 
     async def made(self, interaction: Question, key: Key, text: str) -> None:
         """Show a new key's text, this once and to nobody else, and the panel with the key on it."""
+        self.typed = Typed()
         await defer(interaction)
         await answer(interaction, _made_card(key, text, self.t), private=True)
         await self.fill(interaction, 0)
         await self.redraw()
+
+    async def refused(self, interaction: Question, typed: Typed, error: CommunityError) -> None:
+        """Say why there is no key; the form opens with what was typed."""
+        self.typed = typed
+        await self.fill(interaction, self.number, explain(error, self.t, self.level) or "")
+        await show(interaction, Card(view=self))
 
     def _on(self, number: int) -> list[Key]:
         return self.keys[number * EACH_PAGE : (number + 1) * EACH_PAGE]
@@ -128,12 +152,14 @@ class KeysPanel(Paginator):
         blocks = [self.t("keys.intro")]
         if not bot.app.settings.web_port:
             blocks.append("⚪ " + self.t("keys.no_web"))
+        if self.trouble:
+            blocks.append("🔴 " + self.trouble)
         if not self.keys:
             blocks.append(self.t("keys.none", button=self.t("keys.make")))
         return blocks + [key_block(key, self.t, bot.clock()) for key in self._on(number)]
 
     async def _make(self, interaction: Question) -> None:
-        await interaction.response.send_modal(KeyForm(self, Typed()))
+        await open_form(interaction, KeyForm(self, self.typed))
 
     async def _revoke(self, interaction: Question, values: list[str]) -> None:
         key = next((key for key in self.keys if str(key.id) in values), None)
@@ -152,15 +178,6 @@ class KeysPanel(Paginator):
             await show(pressed, panel(self.t("keys.title"), self.t("keys.revoked", name=name), tone=Tone.GOOD))
         await self.fill(interaction, self.number)
         await self.redraw()
-
-
-@dataclass(frozen=True, slots=True)
-class Typed:
-    """What stands in the form: at first, or when it is opened again."""
-
-    name: str = ""
-    scopes: tuple[Scope, ...] = (Scope.GAMES,)
-    days: str = USUAL_DAYS
 
 
 class KeyForm(OwnModal):
@@ -203,28 +220,9 @@ class KeyForm(OwnModal):
                 typed.name, chosen, actor(interaction), days=_days(typed.days)
             )
         except CommunityError as error:
-            await answer(interaction, _FormAgain(interaction, self.keys, typed, error), private=True)
+            await self.keys.refused(interaction, typed, error)
             return
         await self.keys.made(interaction, key, text)
-
-
-class _FormAgain(OwnView):
-    """Says what a key lacks, and opens the form again with what was typed."""
-
-    def __init__(self, origin: Question, keys: KeysPanel, typed: Typed, error: CommunityError) -> None:
-        super().__init__(origin, level=keys.level)
-        self.keys = keys
-        self.typed = typed
-        text = explain(error, keys.t, keys.level) or ""
-        again = Act(self._again, label=keys.t("keys.form.again"), style=discord.ButtonStyle.primary)
-        self.add_item(container(keys.t("error.title"), text, ui.ActionRow[Any](again), tone=Tone.BAD))
-
-    async def demand(self, interaction: Question) -> None:
-        """Look again whether the person may keep keys."""
-        await self.keys.demand(interaction)
-
-    async def _again(self, interaction: Question) -> None:
-        await interaction.response.send_modal(KeyForm(self.keys, self.typed))
 
 
 def key_block(key: Key, t: Texts, now: float) -> str:

@@ -47,10 +47,12 @@ async def form(panel: Reply) -> Modal:
     return (await panel.click("Make a key")).modal
 
 
-async def make(panel: Reply, name: str = "grafana", **fields: object) -> tuple[Reply, str]:
+async def make(panel: Reply, fields: dict[str, object]) -> tuple[Reply, str]:
     """Make a key on a panel; return the message that shows it, and its text."""
-    sent = await (await form(panel)).submit({NAME: name, **fields})
+    sent = await (await form(panel)).submit(fields)
     shown = await answered(sent, "The new key")
+    await panel.until(lambda reply: "🟢" in reply.text)
+    await panel.settled()
     (text,) = set(TEXT.findall(shown.text))
     return shown, text
 
@@ -85,13 +87,12 @@ async def test_a_key_made_here_opens_the_api_until_it_is_revoked(bot: StatsBot, 
     panel = await alice.slash("setup keys")
     assert panel.ephemeral
     assert "There are no keys yet" in panel.text
-    shown, text = await make(panel, **{SCOPES: ["sync"], DAYS: "30"})
+    shown, text = await make(panel, {NAME: "grafana", SCOPES: ["sync"], DAYS: "30"})
     assert f"```\n{text}\n```" in shown.text, "in a block of its own, which copies well"
     assert f"Authorization: Bearer {text[:8]}…" in shown.text
     (key,) = await bot.keys.list()
     assert (key.name, key.scopes, key.created_by) == ("grafana", (Scope.SYNC,), f"discord:{alice.id}")
     assert key.expires_at == key.created_at + 30 * 86400
-    await panel.until(lambda reply: "**grafana**" in reply.text)
     assert f"🟢 **grafana** · ends <t:{key.expires_at}:R>" in panel.text
     assert f"`{key.hint}…` · sync · never used · made by <@{alice.id}>" in panel.text
     async with program(bot, text) as client:
@@ -116,7 +117,7 @@ async def test_the_key_is_in_one_private_message_and_nowhere_else(
 ) -> None:
     caplog.set_level(logging.DEBUG)
     panel = await alice.slash("setup keys")
-    shown, text = await make(panel)
+    shown, text = await make(panel, {NAME: "grafana"})
     assert shown.ephemeral
     assert shown.buttons == []
     assert shown.id != panel.id
@@ -140,17 +141,22 @@ async def test_what_was_typed_stays_when_it_makes_no_key(bot: StatsBot, alice: A
     first = await form(panel)
     assert first.fields[DAYS]["value"] == "90"
     for days in ("soon", "0", "3651", "²"):
-        sent = await (await form(panel)).submit({NAME: "grafana", SCOPES: ["games", "sync"], DAYS: days})
-        refused = await answered(sent, "A key ends after 1 to 3,650 days")
-    again = (await refused.click("Change what I typed")).modal
+        await (await form(panel)).submit({NAME: "grafana", SCOPES: ["games", "sync"], DAYS: days})
+        await panel.until(lambda reply: "🔴 A key ends after 1 to 3,650 days" in reply.text)
+        await panel.settled()
+    again = await form(panel)
+    assert again.fields[DAYS]["value"] == days
     assert again.fields[NAME]["value"] == "grafana"
     assert [option["value"] for option in again.fields[SCOPES]["options"] if option.get("default")] == ["games", "sync"]
     assert await bot.keys.list() == []
     assert await answered(await again.submit({DAYS: ""}), "never ends")
     (key,) = await bot.keys.list()
     assert key.expires_at is None
-    blank = await (await form(panel)).submit({NAME: "\u200b "})
-    assert await answered(blank, "Say in 1 to 60 letters")
+    await panel.until(lambda reply: "never ends" in reply.text)
+    await panel.settled()
+    assert "🔴" not in panel.text
+    await (await form(panel)).submit({NAME: "\u200b "})
+    await panel.until(lambda reply: "🔴 Say in 1 to 60 letters" in reply.text)
     assert len(await bot.keys.list()) == 1
 
 
@@ -246,7 +252,7 @@ async def test_keys_of_admins_scope_are_the_operators(
     assert await bot.keys.list() == []
     bot.operators = frozenset((operator.id,))
     panel = await operator.slash("setup keys")
-    _, text = await make(panel, "root", **{SCOPES: ["admin"]})
+    _, text = await make(panel, {NAME: "root", SCOPES: ["admin"]})
     async with program(bot, text) as client:
         assert (await client.get("/api/tasks")).status_code == 200
     mine = await alice.slash("setup keys")
@@ -316,11 +322,11 @@ async def test_many_keys_are_paged_those_that_work_first(bot: StatsBot, world: W
 )
 async def test_hostile_names_do_nothing(bot: StatsBot, world: World, alice: Actor, name: str) -> None:
     panel = await alice.slash("setup keys")
-    shown, _ = await make(panel, name)
-    await panel.until(lambda reply: "🟢" in reply.text)
+    shown, _ = await make(panel, {NAME: name})
     question = await answered(await panel.select("1", of="Revoke a key …"), "Revoke the key")
     done = await question.click("Revoke it")
     await done.until(lambda reply: "opens nothing any more" in reply.text)
+    await panel.until(lambda reply: "⚪" in reply.text)
     assert world.pings == []
     escaped = "".join(f"\\{char}" if char in "\\*_~`|<>#-+[]():@" else char for char in name)
     for reply in (shown, panel, question, done):
@@ -336,5 +342,7 @@ async def test_german(bot: StatsBot, world: World, alice: Actor) -> None:
     shown = await answered(await modal.submit({"Wofür er ist": "grafana"}), "Der neue Schlüssel")
     assert "endet <t:" in shown.text
     await panel.until(lambda reply: "nie benutzt" in reply.text)
+    await panel.settled()
     question = await answered(await panel.select("grafana"), "Den Schlüssel **grafana**")
     await (await question.click("Widerrufen")).until(lambda reply: "öffnet nichts mehr" in reply.text)
+    await panel.until(lambda reply: "widerrufen <t:" in reply.text)
