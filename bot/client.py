@@ -33,6 +33,7 @@ from bot.cogs.syncing import sync_commands
 from bot.cogs.translate import CommandTranslator
 from bot.cogs.tree import StatsTree
 from bot.community.guilds import Guilds
+from bot.community.keys import Keys
 from bot.community.links import Links
 from bot.community.panels import Panels
 from bot.community.privacy import Privacy
@@ -74,6 +75,7 @@ class StatsBot(Face):
         self.catalogue = catalogue()
         self.guild_book = Guilds(app.database, clock)
         self.links = Links(app.database, clock)
+        self.keys = Keys(app.database, clock)
         self.privacy = Privacy(app.database, clock)
         self.panels = Panels(app.database, clock)
         self.index = Index()

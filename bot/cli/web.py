@@ -9,8 +9,8 @@ import typer
 from bot.cli.common import ExitCode, JsonOption, fail, load, print_json, run
 
 if TYPE_CHECKING:
+    from bot.community.keys import Key
     from bot.db.engine import Database
-    from bot.web.access import Key
 
 web_commands = typer.Typer(help="Let people and programs into the web pages and the API.", no_args_is_help=True)
 key_commands = typer.Typer(help="Keys that programs show to the API.", no_args_is_help=True)
@@ -53,23 +53,25 @@ def add(
     as_json: JsonOption = False,
 ) -> None:
     """Make a key and show it, once: only its hash is kept."""
+    from bot.community.errors import CommunityError
+    from bot.community.keys import Keys, Scope
     from bot.health.audit import command_line_actor
-    from bot.web.access import Keys, Scope
 
     wanted = scope or ["games"]
     unknown = sorted(set(wanted) - {item.value for item in Scope})
     if unknown:
         fail(f"there is no scope {', '.join(unknown)}; choose from {', '.join(Scope)}", ExitCode.USAGE)
-    if not name.strip() or len(name) > 60:
-        fail("say in 1 to 60 letters what the key is for", ExitCode.USAGE)
 
     async def main(database: Database) -> tuple[Key, str]:
         import time
 
         scopes = [Scope(item) for item in wanted]
-        return await Keys(database, time.time).add(name.strip(), scopes, command_line_actor(), days=days)
+        return await Keys(database, time.time).add(name, scopes, command_line_actor(), days=days)
 
-    key, text = run(lambda: _with_database(main))
+    try:
+        key, text = run(lambda: _with_database(main))
+    except CommunityError as error:
+        fail(str(error), ExitCode.USAGE)
     if as_json:
         print_json({**_record(key), "key": text})
         return
@@ -84,7 +86,7 @@ def add(
 @key_commands.command("list")
 def list_keys(as_json: JsonOption = False) -> None:
     """List the keys; none of them can be read again."""
-    from bot.web.access import Keys
+    from bot.community.keys import Keys
 
     async def main(database: Database) -> list[Key]:
         import time
@@ -106,8 +108,8 @@ def list_keys(as_json: JsonOption = False) -> None:
 @key_commands.command("revoke")
 def revoke(number: Annotated[int, typer.Argument(help="Its number, as `web key list` shows it.")]) -> None:
     """End a key, at once."""
+    from bot.community.keys import Keys
     from bot.health.audit import command_line_actor
-    from bot.web.access import Keys
 
     async def main(database: Database) -> bool:
         import time

@@ -180,6 +180,12 @@ async def _first(send: Callable[[], Awaitable[object]]) -> None:
                 raise
 
 
+async def open_form(interaction: Question, form: ui.Modal) -> None:
+    """Answer a press by a form; saying "thinking…" waits for it, as a form can be nothing but the first answer."""
+    async with answering(interaction).lock:
+        await interaction.response.send_modal(form)
+
+
 async def show(interaction: Question, shown: Shown) -> None:
     """Change the message whose button was pressed, or whose form was filled in."""
     card = as_card(shown)

@@ -6,7 +6,11 @@ from dataclasses import dataclass
 from typing import Final
 
 import discord
+from discord import ui
 
+from bot.cogs.asker import guild_of
+from bot.cogs.face import Question
+from bot.cogs.panel import Tone, panel
 from bot.cogs.text import when
 from bot.community.guilds import GuildSettings, Purpose
 from bot.locales import Texts
@@ -26,6 +30,19 @@ class Finding:
     def line(self) -> str:
         """The finding as a line; the mark and the words say the same."""
         return ("🟢 " if self.good else "⚪ " if self.good is None else "🔴 ") + self.text
+
+
+async def check_card(interaction: Question) -> ui.LayoutView:
+    """Return what is right and what is not."""
+    bot, guild = interaction.client, guild_of(interaction)
+    settings = await bot.guild_book.joined(guild.id, guild.name)
+    t = await bot.texts_for(interaction, private=True)
+    findings = examine(guild, settings, t)
+    bad = sum(1 for item in findings if item.good is False)
+    verdict = t("check.bad", count=bad) if bad else t("check.good")
+    lines = "\n".join(item.line for item in findings)
+    hint = t("check.hint", command=bot.mention("setup start"))
+    return panel(t("check.title"), f"**{verdict}**", lines, hint, tone=Tone.BAD if bad else Tone.GOOD)
 
 
 def examine(guild: discord.Guild, settings: GuildSettings, t: Texts) -> list[Finding]:

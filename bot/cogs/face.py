@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from bot.cogs.autocomplete import Index
     from bot.cogs.persistent import PanelKind
     from bot.community.guilds import Guilds
+    from bot.community.keys import Keys
     from bot.community.links import Links
     from bot.community.panels import Panels
     from bot.community.privacy import Privacy
@@ -36,6 +37,7 @@ class Face(commands.Bot):
         catalogue: the languages.
         guild_book: what Discord servers set up.
         links: who is who in the game.
+        keys: what programs show to the web's API.
         privacy: who does not want to be shown, and what is kept about a person.
         panels: what buttons that survive a restart stand for.
         index: what autocompletion answers from.
@@ -52,6 +54,7 @@ class Face(commands.Bot):
     catalogue: Catalogue
     guild_book: Guilds
     links: Links
+    keys: Keys
     privacy: Privacy
     panels: Panels
     index: Index

@@ -9,12 +9,12 @@ from discord import app_commands
 from bot.cards.health_work import job_line, job_title
 from bot.cogs.access import Level, needs
 from bot.cogs.answers import answer
+from bot.cogs.asker import actor
 from bot.cogs.autocomplete import MOST_CHOICES, Entry, completes, search
 from bot.cogs.errors import UserError
 from bot.cogs.face import Cog, Face, Question
 from bot.cogs.paging import Paginator, of_pages, paged
 from bot.cogs.panel import Tone, panel
-from bot.cogs.setup import actor
 from bot.cogs.sync_follow import Follower
 from bot.cogs.sync_scope import Sight, sight_of
 from bot.cogs.sync_steps import may_see, refused

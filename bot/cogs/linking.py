@@ -11,12 +11,12 @@ from sqlalchemy import select
 
 from bot.cogs.access import Level, level_of, needs
 from bot.cogs.answers import Card, answer, show
+from bot.cogs.asker import actor, guild_of
 from bot.cogs.autocomplete import complete_player
 from bot.cogs.errors import UserError
 from bot.cogs.face import Cog, Face, Question
 from bot.cogs.panel import Tone, container, panel
 from bot.cogs.persistent import PanelKind, panel_button
-from bot.cogs.setup import actor, guild_of
 from bot.cogs.text import escape, when
 from bot.cogs.views import Act, Confirm, OwnView
 from bot.community.guilds import Purpose

@@ -13,12 +13,12 @@ from bot.cards.health_mirror import inspected_lines, states_line
 from bot.cards.health_work import run_blocks, run_line
 from bot.cogs.access import Defer, Level, needs
 from bot.cogs.answers import Card, answer
+from bot.cogs.asker import actor
 from bot.cogs.autocomplete import MOST_CHOICES, Entry, complete_destination, complete_server, completes, search
 from bot.cogs.errors import UserError
 from bot.cogs.face import Cog, Face, Question
 from bot.cogs.paging import Paginator, of_pages, paged
 from bot.cogs.panel import Tone, panel
-from bot.cogs.setup import actor
 from bot.cogs.sync_follow import QUICK, follower_of
 from bot.cogs.sync_scope import Sight, copier_of, label, seen_overview, sight_of
 from bot.cogs.sync_views import force

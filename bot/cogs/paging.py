@@ -9,7 +9,7 @@ import discord
 from discord import ui
 
 from bot.cogs.access import Level
-from bot.cogs.answers import Card, answer, show
+from bot.cogs.answers import Card, answer, open_form, show
 from bot.cogs.errors import UserError
 from bot.cogs.face import Question
 from bot.cogs.panel import Tone, container
@@ -118,7 +118,7 @@ class Paginator(OwnView):
         await self.turn(interaction, self.count - 1)
 
     async def _jump(self, interaction: Question) -> None:
-        await interaction.response.send_modal(_Jump(self))
+        await open_form(interaction, _Jump(self))
 
 
 class _Jump(OwnModal):

@@ -25,12 +25,12 @@ from bot.cards.health_files import attached
 from bot.cards.health_work import actor_told, job_lines, job_title, outcome_lines, tone_of_job
 from bot.cogs.access import Level
 from bot.cogs.answers import Card, answer
+from bot.cogs.asker import actor
 from bot.cogs.errors import UserError
 from bot.cogs.face import Face, Question
 from bot.cogs.long_job import EVERY, FRESH
 from bot.cogs.panel import Tone, panel
 from bot.cogs.persistent import PanelKind
-from bot.cogs.setup import actor
 from bot.cogs.sync_scope import Sight, sight_for_all, sight_of
 from bot.cogs.sync_steps import details_of, ended_view, left_of, may_see, refused, running_view, steps_of
 from bot.cogs.text import escape

@@ -14,11 +14,11 @@ from bot.cards.health import status_blocks, status_title, tone_of
 from bot.cards.health_findings import SIGNS
 from bot.cogs.access import Level
 from bot.cogs.answers import Card, answer, show
+from bot.cogs.asker import actor
 from bot.cogs.errors import UserError
 from bot.cogs.face import Face, Question
 from bot.cogs.paging import Paginator, Source
 from bot.cogs.panel import Tone, container, panel
-from bot.cogs.setup import actor
 from bot.cogs.sync_follow import follower_of
 from bot.cogs.sync_scope import Sight, copier_of, seen_overview, sight_for_all, sight_of
 from bot.cogs.text import code, escape, lines, plain, when

@@ -33,13 +33,26 @@ UNUSED: Final = 600.0
 """Seconds after the last press at which buttons are put away; well before Discord's 15 minutes are over."""
 
 
-async def claim(interaction: Question, *, level: Level, owner: int | None) -> bool:
-    """Let a press through where the person may; tell him why where not. Discord hears something in time either way."""
+Demand = Callable[[Question], Awaitable[None]]
+"""Raises a `UserError` where the person may not do this after all."""
+
+
+async def claim(interaction: Question, *, level: Level, owner: int | None, demand: Demand | None = None) -> bool:
+    """Let a press through where the person may; tell him why where not. Discord hears something in time either way.
+
+    Args:
+        interaction: the press, or a form that was sent.
+        level: the least that the person must be.
+        owner: the only one who may; None for everybody of the level.
+        demand: what it takes besides.
+    """
     interaction.extras["taken"] = True
     try:
         if owner is not None and interaction.user.id != owner:
             raise UserError("error.not_yours")
         await require(interaction, Needs(level, dm=True))
+        if demand is not None:
+            await demand(interaction)
     except Exception as error:
         await report(interaction, error, place="a button")
         return False
@@ -66,10 +79,13 @@ class OwnView(Placed):
 
     async def interaction_check(self, interaction: Question, /) -> bool:  # type: ignore[override]
         """Let the owner through."""
-        if not await claim(interaction, level=self.level, owner=self.owner):
+        if not await claim(interaction, level=self.level, owner=self.owner, demand=self.demand):
             return False
         self.used_by(interaction)
         return True
+
+    async def demand(self, interaction: Question) -> None:
+        """Raise a `UserError` where a press takes more than the level, and the person has it not."""
 
     def used_by(self, interaction: Question) -> None:
         """Take note of a press, or of a form that a press opened."""
@@ -96,6 +112,10 @@ class OwnView(Placed):
     async def on_timeout(self) -> None:
         """Switch the buttons off in the message that they stand in, where it can still be changed."""
         switch_off(self)
+        await self.redraw()
+
+    async def redraw(self) -> None:
+        """Show the layout as it is now in the message that it stands in, where that can still be changed."""
         self._follow()
         with contextlib.suppress(discord.HTTPException, OSError):
             await self._edit(**self.edited())
@@ -117,7 +137,10 @@ class OwnModal(ui.Modal):
 
     async def interaction_check(self, interaction: Question, /) -> bool:  # type: ignore[override]
         """Check the level again: the form may have been open for long."""
-        return await claim(interaction, level=self.level, owner=None)
+        return await claim(interaction, level=self.level, owner=None, demand=self.demand)
+
+    async def demand(self, interaction: Question) -> None:
+        """Raise a `UserError` where sending the form takes more than the level, and the person has it not."""
 
     async def on_error(self, interaction: Question, error: Exception, /) -> None:  # type: ignore[override]
         """Tell the person; log what is a mistake of ours."""

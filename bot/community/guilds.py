@@ -100,9 +100,11 @@ class Guilds:
         self.database = database
         self.clock = clock
         self._known: dict[int, GuildSettings] = {}
+        self._forgotten = 0
 
     def forget(self, guild_id: int | None = None) -> None:
         """Read anew, one guild or all of them, when next asked."""
+        self._forgotten += 1
         if guild_id is None:
             self._known.clear()
         else:
@@ -112,9 +114,11 @@ class Guilds:
         """Return what a guild set up; the defaults for one that is not known."""
         known = self._known.get(guild_id)
         if known is None:
+            before = self._forgotten
             async with self.database.read() as connection:
                 known = await read_settings(connection, guild_id)
-            self._known[guild_id] = known
+            if before == self._forgotten:  # else it may be what held before a change
+                self._known[guild_id] = known
         return known
 
     async def joined(self, guild_id: int, name: str) -> GuildSettings:

@@ -1,27 +1,21 @@
-"""Who may do what: roles, scopes, sessions of browsers, keys of programs, and one-time logins.
-
-Everything that lets somebody in is 256 bits of chance; the database has its SHA-256 alone, so that nobody who reads
-the database gets in with what stands there.
-"""
+"""Who may do what: roles, what they and keys open, sessions of browsers, and one-time logins."""
 
 from __future__ import annotations
 
 import hashlib
 import hmac
-import secrets
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import delete, insert, select
 
+from bot.community.keys import Key, Scope
+from bot.community.tokens import hash_of, new_token, same
 from bot.db.engine import Database
-from bot.db.schema import web_keys, web_logins, web_sessions
+from bot.db.schema import web_logins, web_sessions
 from bot.health import audit
-
-KEY_PREFIX = "etl_"
-"""What an API key begins with, so that a leaked one is recognised."""
 
 LINK_SECONDS = 10 * 60
 OAUTH_SECONDS = 10 * 60
@@ -32,14 +26,6 @@ SESSION_SECONDS = {"viewer": 7 * 86400, "admin": 12 * 3600}
 
 class LoginError(Exception):
     """Nobody said who this is. The message is for the person who tries to log in."""
-
-
-class Scope(StrEnum):
-    """What somebody may do."""
-
-    GAMES = "games"  # see sessions, matches, players
-    SYNC = "sync"  # see what is where
-    ADMIN = "admin"  # see names of hosts and errors, and start things
 
 
 class Role(StrEnum):
@@ -95,24 +81,14 @@ def nobody(*, public_games: bool) -> Identity:
     return Identity("", "", frozenset({Scope.GAMES}) if public_games else frozenset())
 
 
-def new_token() -> str:
-    """Return 256 bits of chance as text."""
-    return secrets.token_urlsafe(32)
-
-
-def hash_of(token: str) -> str:
-    """Return what the database keeps of a token."""
-    return hashlib.sha256(token.encode()).hexdigest()
-
-
 def csrf_of(token: str) -> str:
     """Return the form token of a session: made from its token, so it dies with it and is nowhere kept."""
     return hmac.new(token.encode(), b"csrf", hashlib.sha256).hexdigest()
 
 
-def same(one: str, other: str) -> bool:
-    """Compare two secrets in a time that says nothing about them."""
-    return hmac.compare_digest(one.encode(), other.encode())
+def program_of(key: Key) -> Identity:
+    """Return the identity of the program that shows a key."""
+    return Identity(f"key:{key.id}", key.name, ALL_SCOPES if Scope.ADMIN in key.scopes else frozenset(key.scopes))
 
 
 def scopes_of(role: Role) -> frozenset[Scope]:
@@ -166,102 +142,6 @@ class Sessions:
             done = await connection.execute(delete(web_sessions).where(mine))
             await audit.record(connection, at=self.clock(), actor=actor, action="web.logout_all", targets=[actor])
         return int(done.rowcount)
-
-
-@dataclass(frozen=True, slots=True)
-class Key:
-    """An API key as it is listed. Times are unix seconds."""
-
-    id: int
-    name: str
-    hint: str
-    scopes: tuple[Scope, ...]
-    created_at: int
-    created_by: str
-    expires_at: int | None
-    last_used_at: int | None
-    revoked_at: int | None
-
-
-class Keys:
-    """The keys that programs show."""
-
-    def __init__(self, database: Database, clock: Callable[[], float]) -> None:
-        self.database = database
-        self.clock = clock
-
-    async def add(self, name: str, scopes: Iterable[Scope], by: str, *, days: int | None = None) -> tuple[Key, str]:
-        """Make a key; its text is returned here and never again.
-
-        Args:
-            name: what it is for.
-            scopes: what it opens.
-            by: who makes it, as `audit` names them.
-            days: until it ends; None for never.
-        """
-        text = KEY_PREFIX + new_token()
-        now = int(self.clock())
-        row = {
-            "name": name,
-            "key_hash": hash_of(text),
-            "hint": text[: len(KEY_PREFIX) + 4],
-            "scopes": " ".join(sorted(set(scopes))),
-            "created_at": now,
-            "created_by": by,
-            "expires_at": None if days is None else now + days * 86400,
-        }
-        async with self.database.write() as connection:
-            made = await connection.execute(insert(web_keys).values(row).returning(web_keys.c.id))
-            key_id = int(made.scalar_one())
-            await audit.record(
-                connection,
-                at=now,
-                actor=by,
-                action="web.key.add",
-                targets=[f"key:{key_id}"],
-                details={"name": name, "scopes": row["scopes"]},
-            )
-        found = await self.list()
-        return next(key for key in found if key.id == key_id), text
-
-    async def list(self) -> list[Key]:
-        """Return every key, the newest first."""
-        c = web_keys.c
-        query = select(*(column for column in c if column.name != "key_hash")).order_by(c.id.desc())
-        async with self.database.read() as connection:
-            rows = (await connection.execute(query)).all()
-        return [
-            Key(**(dict(row._mapping) | {"scopes": tuple(Scope(scope) for scope in row.scopes.split())}))
-            for row in rows
-        ]
-
-    async def revoke(self, key_id: int, by: str) -> bool:
-        """End a key; return False where there is no such key that still opens anything."""
-        now = int(self.clock())
-        c = web_keys.c
-        async with self.database.write() as connection:
-            done = await connection.execute(
-                update(web_keys).where(c.id == key_id, c.revoked_at.is_(None)).values(revoked_at=now)
-            )
-            if done.rowcount:
-                await audit.record(connection, at=now, actor=by, action="web.key.revoke", targets=[f"key:{key_id}"])
-        return bool(done.rowcount)
-
-    async def find(self, text: str) -> Identity | None:
-        """Return whose key this is, None where it opens nothing (any more)."""
-        now = int(self.clock())
-        c = web_keys.c
-        async with self.database.read() as connection:
-            row = (await connection.execute(select(web_keys).where(c.key_hash == hash_of(text)))).one_or_none()
-        if row is None or not same(row.key_hash, hash_of(text)) or row.revoked_at is not None:
-            return None
-        if row.expires_at is not None and row.expires_at <= now:
-            return None
-        if row.last_used_at is None or row.last_used_at <= now - 3600:
-            async with self.database.write() as connection:
-                await connection.execute(update(web_keys).where(c.id == row.id).values(last_used_at=now - now % 3600))
-        scopes = frozenset(Scope(scope) for scope in row.scopes.split())
-        return Identity(f"key:{row.id}", row.name, ALL_SCOPES if Scope.ADMIN in scopes else scopes)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,9 @@ from fastapi import APIRouter, Depends, Form, Query, Request, Security
 from fastapi.security import APIKeyCookie, HTTPBearer
 from starlette.responses import RedirectResponse, Response
 
-from bot.web.access import Identity, LoginError, Role, Scope, new_token, same
+from bot.community.keys import Scope
+from bot.community.tokens import new_token, same
+from bot.web.access import Identity, LoginError, Role
 from bot.web.gate import CHALLENGE, SAFE
 from bot.web.pages import page
 from bot.web.privacy import note_hidden

@@ -17,7 +17,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from bot.web.access import Identity, nobody
+from bot.web.access import Identity, nobody, program_of
 from bot.web.problems import TITLES, problem_response, wants_page
 
 if TYPE_CHECKING:
@@ -147,7 +147,7 @@ class Gate:
             if request.url.path == "/metrics":
                 return anonymous, False  # has a token of its own
             found = await self.state.keys.find(credential.strip())
-            return found or anonymous, found is None
+            return (anonymous if found is None else program_of(found)), found is None
         token = request.cookies.get(self.state.session_cookie)
         if token:
             return await self.state.sessions.find(token) or anonymous, False

@@ -12,11 +12,11 @@ from prometheus_client.registry import Collector
 from sqlalchemy import func, select
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
+from bot.community.tokens import same
 from bot.db import migrate
 from bot.db.engine import DatabaseError
 from bot.db.schema import jobs
 from bot.health.metrics import Metric, metrics_of
-from bot.web.access import same
 from bot.web.gate import CHALLENGE
 from bot.web.places import overview
 from bot.web.problems import ProblemError

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 
 from fastapi import Depends, Request
 
+from bot.community.keys import Keys
 from bot.health.overview import Places, places_of
-from bot.web.access import Keys, Logins, Sessions
+from bot.web.access import Logins, Sessions
 from bot.web.live import Pulse
 from bot.web.settings import WebSettings, is_local
 

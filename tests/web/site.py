@@ -13,10 +13,11 @@ from typing import Any
 import httpx2
 
 from bot.app import App, opened
+from bot.community.keys import Keys, Scope
 from bot.config import Settings
 from bot.db.engine import Database
 from bot.ingest.importer import Incoming
-from bot.web.access import Keys, Role, Scope
+from bot.web.access import Role
 from bot.web.app import build_web
 from bot.web.discord_login import DiscordLogin
 from bot.web.serve import serve_web

@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from bot.community.keys import Scope
 from bot.db.engine import Database
-from bot.web.access import Role, Scope
+from bot.web.access import Role
 from bot.web.live import LOOK_EVERY
 from tests.stats.games import import_all
 from tests.web.site import Site, open_site, two_evenings

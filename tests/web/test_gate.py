@@ -12,15 +12,16 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
+from bot.community.keys import Scope
 from bot.db.engine import Database
-from bot.db.schema import audit, jobs, web_keys
-from bot.web.access import Keys, Role, Scope
+from bot.db.schema import audit, jobs
+from bot.web.access import Role
 from bot.web.app import build_web
 from bot.web.auth import requires
 from bot.web.gate import CONTENT_POLICY, network_of
 from bot.web.serve import WebError, _listen, serve_web
 from bot.web.settings import WebSettings
-from tests.web.site import Clock, Site, form_token, open_site, settings_for
+from tests.web.site import Site, form_token, open_site, settings_for
 
 OPEN = {
     "/login", "/login/discord", "/login/callback", "/login/link", "/logout", "/status", "/api/status/public",
@@ -71,37 +72,6 @@ async def test_a_key_opens_what_its_scopes_say(site: Site, scopes: tuple[Scope, 
             assert answer.status_code == (200 if path in allowed else 403), path
             if path not in allowed:
                 assert answer.headers["content-type"] == "application/problem+json"
-
-
-async def test_keys_are_kept_as_hashes_end_and_can_be_revoked(database: Database) -> None:
-    clock = Clock()
-    keys = Keys(database, clock)
-    key, text = await keys.add("a program", [Scope.SYNC], "cli:anna", days=2)
-    other, other_text = await keys.add("another", [Scope.GAMES], "cli:anna")
-    assert len(text) >= 43 + len("etl_")
-    async with database.read() as connection:
-        kept = str((await connection.execute(select(web_keys))).all())
-    assert text not in kept
-    assert key.hint in text
-    assert [item.name for item in await keys.list()] == ["another", "a program"]
-    found = await keys.find(text)
-    assert found is not None
-    assert found.actor == f"key:{key.id}"
-    assert found.scopes == {Scope.SYNC}
-    for wrong in (text[:-1], text + "x", "", "etl_", text.swapcase()):
-        assert await keys.find(wrong) is None
-    clock.now += 2 * 86400
-    assert await keys.find(text) is None, "it has ended"
-    assert await keys.revoke(other.id, "cli:anna")
-    assert await keys.find(other_text) is None
-    assert not await keys.revoke(other.id, "cli:anna"), "it was revoked already"
-    async with database.read() as connection:
-        acts = (await connection.execute(select(audit.c.action, audit.c.actor, audit.c.target))).all()
-    assert [tuple(act) for act in acts] == [
-        ("web.key.add", "cli:anna", f"key:{key.id}"),
-        ("web.key.add", "cli:anna", f"key:{other.id}"),
-        ("web.key.revoke", "cli:anna", f"key:{other.id}"),
-    ]
 
 
 async def test_a_wrong_key_is_no_visitor(played: Database, tmp_path: Path) -> None:

@@ -10,9 +10,10 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from sqlalchemy import func, select
 
+from bot.community.tokens import hash_of
 from bot.db.engine import Database
 from bot.db.schema import audit, web_logins, web_sessions
-from bot.web.access import LINK_SECONDS, SESSION_SECONDS, Role, hash_of
+from bot.web.access import LINK_SECONDS, SESSION_SECONDS, Role
 from tests.standins.discord_login import CLIENT_ID, CLIENT_SECRET, GUILD, DiscordLoginServer, discord_login_server
 from tests.web.site import Site, form_token, open_site
 

@@ -13,11 +13,11 @@ import jsonschema
 import pytest
 
 from bot.app import App
+from bot.community.keys import Scope
 from bot.config import Settings
 from bot.db.engine import Database
 from bot.ingest.importer import Importer
 from bot.ingest.rules import CountingRules
-from bot.web.access import Scope
 from bot.web.app import build_web
 from tests.web.site import Site, open_site
 

@@ -13,9 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import insert, update
 
+from bot.community.keys import Scope
 from bot.db.engine import Database
 from bot.db.schema import audit, destinations, hidden_players, mirror_objects, players, processed_files
-from bot.web.access import Role, Scope
+from bot.web.access import Role
 from bot.web.charts import Series, as_json, bars, lines, meter, nice, spark
 from bot.web.text import NOTHING, ago, clean, clock, finalize, moment, number, ordinal, percent, size, span
 from tests.stats.games import Person, at, import_all, play_match
