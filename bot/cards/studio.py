@@ -177,13 +177,13 @@ class Studio:
         """How many processes wait for something to draw."""
         return len(self._free)
 
-    @property
-    def waiting(self) -> int:
-        """How many pictures are being drawn, or wait for it."""
-        return len(self._running)
-
-    async def draw(self, card: Card, options: CardOptions) -> Picture:
+    async def draw(self, card: Card, options: CardOptions, *, most_waiting: int | None = None) -> Picture:
         """Return the picture of a card; the same one again comes from memory.
+
+        Args:
+            card: what stands on it.
+            options: how it is drawn.
+            most_waiting: give up at once where so many others are being drawn, or wait for it; None waits.
 
         Raises:
             CardError: it could not be drawn, or not in time.
@@ -195,6 +195,8 @@ class Studio:
         if task is None:
             if self._closed:
                 raise CardError("no more pictures are drawn: the bot is stopping")
+            if most_waiting is not None and len(self._running) >= most_waiting:
+                raise CardError(f"{len(self._running)} other pictures wait to be drawn; try again in a moment")
             task = asyncio.create_task(self._draw(key, card, options))
             self._running[key] = task
             task.add_done_callback(lambda _: self._running.pop(key, None))

@@ -108,8 +108,8 @@ async def side_by_side(
     state: State,
     _: Games,
     options: Options,
-    player: PlayerTexts = [],
-    period: PeriodText = "all",  # noqa: B006 - FastAPI copies it
+    player: PlayerTexts = [],  # noqa: B006 - FastAPI copies it
+    period: PeriodText = "all",
 ) -> Response:
     """Show two to four players side by side."""
     answer = await read_comparison(request, state, player, period)

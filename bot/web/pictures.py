@@ -32,7 +32,7 @@ ON_PAGE: Final = CardOptions(image=ImageFormat.SVG)
 """English, as the pages are, in the game server's own time zone."""
 
 MOST_WAITING: Final = 16
-"""Pictures that wait to be drawn. Whoever asks for one more is told to come again: Discord waits in the same row."""
+"""Pictures that wait to be drawn. Who asks for one more is told to come again: Discord waits in the same row."""
 
 POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; sandbox"
 """A picture that is opened by itself has its own styles, runs nothing and loads nothing."""
@@ -79,7 +79,7 @@ async def picture_answer(request: Request, state: WebState, card: Card, options:
     """Answer with a card's picture; whoever has it already is told so, and nothing is drawn.
 
     Raises:
-        ProblemError: it cannot be drawn, or too many wait to be.
+        ProblemError: it cannot be drawn, or too many wait for it.
     """
     if options.image is ImageFormat.SVG:
         options = replace(options, least_height=sizes.height(card))
@@ -87,16 +87,13 @@ async def picture_answer(request: Request, state: WebState, card: Card, options:
     headers = {"ETag": mark, "Vary": "Authorization, Cookie", "Content-Security-Policy": POLICY}
     if has_already(request, mark):
         return Response(status_code=304, headers=headers)
-    if state.studio.waiting >= MOST_WAITING:
-        raise ProblemError(503, "many pictures wait to be drawn; try again", headers={"Retry-After": "5"})
     try:
-        picture = await state.studio.draw(card, options)
+        picture = await state.studio.draw(card, options, most_waiting=MOST_WAITING)
     except CardError as error:
         log.warning("a picture was not drawn", reason=str(error))
         reason = str(error) if identity_of(request).is_admin else HIDDEN_ERROR
-        raise ProblemError(
-            503, f"no picture just now ({reason}); its facts stand on the page", headers={"Retry-After": "30"}
-        ) from error
+        detail = f"no picture just now: {reason}. Its facts stand on the page that it belongs to"
+        raise ProblemError(503, detail, headers={"Retry-After": "10"}) from error
     headers["Content-Disposition"] = f'inline; filename="{picture.file_name}"'
     return Response(picture.data, headers=headers, media_type=picture.image.media_type)
 
