@@ -1,7 +1,8 @@
 """How high a card's picture gets, told without a typeface: a page keeps its place free before it is drawn.
 
-Everything but where a text breaks follows from the numbers of rows. Lines are counted with letters that are wider than
-most, so that a picture is hardly ever higher than this says, and a little lower where a line was counted in vain.
+Everything but where a text breaks follows from the numbers of rows, with the units that `bot/cards/drawing` draws in; a
+test holds both together. Lines are counted with letters that are wider than most, so that a picture is hardly ever
+higher than this says, and a little lower where a line was counted in vain.
 """
 
 from __future__ import annotations

@@ -78,12 +78,11 @@ async def _show_faces(app: App, stack: AsyncExitStack) -> str | None:
 
     They share one studio. What nobody asks for is not imported: an idle bot without a face stays small.
     """
-    address = None
     if not app.settings.web_port and app.settings.discord_bot_token is None:
-        return address
+        return None
     from bot.cards.studio import Studio
 
-    studio = Studio()
+    studio, address = Studio(), None
     stack.push_async_callback(studio.close)
     if app.settings.web_port:
         from bot.web.serve import served

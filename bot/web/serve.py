@@ -104,10 +104,10 @@ async def serve_web(
                 serving.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await serving
-            if web.state.web.own_studio:
-                await web.state.web.studio.close()
     finally:
         listening.close()
+        if web.state.web.own_studio:
+            await web.state.web.studio.close()
 
 
 def _config(web: FastAPI, settings: WebSettings) -> uvicorn.Config:
