@@ -71,7 +71,7 @@ def held(card: Card, path: str, **values: Any) -> Held:
 
 def options_for(state: WebState, image: ImageFormat, theme: ThemeName) -> CardOptions:
     """Return how a picture is drawn; a PNG, which leaves the page, says to the minute when it was asked for."""
-    as_of = int(state.clock()) // 60 * 60 if image is ImageFormat.PNG else None
+    as_of = int(state.clock()) if image is ImageFormat.PNG else None
     return replace(ON_PAGE, image=image, theme=theme, as_of=as_of)
 
 

@@ -13,14 +13,17 @@ import httpx2
 import pytest
 from sqlalchemy import insert
 
-from bot.cards.picture import CardError, CardOptions
+from bot.cards import sizes
+from bot.cards.drawing.painter import sheet_of
+from bot.cards.picture import CardError, CardOptions, ThemeName
 from bot.cards.session import session_card
 from bot.cards.studio import Studio
 from bot.db.engine import Database
 from bot.db.schema import hidden_players
+from bot.stats.sessions import find_session, session_answer
 from bot.web.access import Role, Scope
 from bot.web.app import build_web
-from bot.web.pictures import POLICY
+from bot.web.pictures import ON_PAGE, POLICY
 from bot.web.serve import serve_web
 from tests.cards.test_svg import SVG, harmless, named
 from tests.stats.games import Person, at, import_all, play_match
@@ -132,6 +135,18 @@ async def test_a_page_holds_its_pictures_and_each_is_what_it_says(site: Site, pa
             png = checked(await browser.get(shown.png), "image/png").content
             assert png.startswith(b"\x89PNG\r\n\x1a\n")
             assert struct.unpack(">I", png[16:20]) == (2 * int(shown.image["width"]),)
+
+
+async def test_a_picture_takes_the_room_that_was_kept_free_also_where_its_names_are_narrow(site: Site) -> None:
+    narrow = [[Person(ord(letter), letter + 15 * "x") for letter in team] for team in ("ab", "cd")]
+    await import_all(site.app.database, play_match(at("2025-03-05T12:00"), "battery", *narrow))
+    async with site.app.database.read() as connection:
+        answer = await session_answer(connection, await find_session(connection, "last"))
+    card = session_card(answer, ON_PAGE)
+    assert sizes.height(card) > sheet_of(card, ThemeName.DARK).below, "these names are as wide as was thought"
+    async with await site.browser(Role.VIEWER) as browser:
+        for shown in Figures((await browser.get("/sessions/last")).text).found:
+            assert ET.fromstring((await browser.get(shown.light)).text).get("height") == shown.image["height"]
 
 
 async def test_a_picture_is_asked_as_its_page_is(site: Site) -> None:
