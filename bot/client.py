@@ -25,6 +25,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 import bot.cogs as bot_cogs
 from bot.app import App
+from bot.cards.studio import Studio
 from bot.cogs.autocomplete import Index
 from bot.cogs.errors import UserError, report
 from bot.cogs.face import Face, Question
@@ -56,7 +57,15 @@ Prepare = Callable[[], Awaitable[object]]
 class StatsBot(Face):
     """The bot. Slash commands only, and no intent but to know which Discord servers it is in."""
 
-    def __init__(self, app: App, *, clock: Callable[[], float], prepare: Prepare | None = None, **options: Any) -> None:
+    def __init__(
+        self,
+        app: App,
+        *,
+        clock: Callable[[], float],
+        prepare: Prepare | None = None,
+        studio: Studio | None = None,
+        **options: Any,
+    ) -> None:
         super().__init__(
             command_prefix=commands.when_mentioned,  # never read: there are no prefix commands
             help_command=None,
@@ -70,6 +79,8 @@ class StatsBot(Face):
         )
         self.app = app
         self.database = app.database
+        self.studio = studio or Studio()
+        self._own_studio = studio is None
         self.clock = clock
         self.started_at = clock()
         self.catalogue = catalogue()
@@ -132,6 +143,8 @@ class StatsBot(Face):
             for task in late:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
+        if self._own_studio:
+            await self.studio.close()
         await super().close()
 
     # ------------------------------------------------------------------ what Discord tells
@@ -229,6 +242,7 @@ def build_bot(
     clock: Callable[[], float] = time.time,
     connector: aiohttp.BaseConnector | None = None,
     prepare: Prepare | None = None,
+    studio: Studio | None = None,
     **options: Any,
 ) -> StatsBot:
     """Make a bot that is not started.
@@ -238,11 +252,12 @@ def build_bot(
         clock: returns unix seconds.
         connector: the way to Discord, if not the usual one.
         prepare: awaited before the commands are loaded; brings the archive in. It may have been awaited before.
+        studio: draws the pictures; one of its own if not given, which is closed with the bot.
         options: for discord.py's client.
     """
     if connector is not None:
         options["connector"] = connector
-    return StatsBot(app, clock=clock, prepare=prepare, **options)
+    return StatsBot(app, clock=clock, prepare=prepare, studio=studio, **options)
 
 
 class Presence:
@@ -326,12 +341,13 @@ async def discord_face(
     clock: Callable[[], float] = time.time,
     prepare: Prepare | None = None,
     connector: Callable[[], aiohttp.BaseConnector] | None = None,
+    studio: Studio | None = None,
     **options: Any,
 ) -> AsyncIterator[Presence | None]:
     """Run the bot in Discord while the block runs; give None where no token is set.
 
     Entered after the archive was brought in and before the jobs start, left after they stopped. Does not wait for
-    Discord. Give `presence.rounds_came` to whoever imports.
+    Discord. Give `presence.rounds_came` to whoever imports. A `studio` that is given draws the pictures, and stays.
     """
     token = app.settings.discord_bot_token
     if token is None:
@@ -340,7 +356,7 @@ async def discord_face(
 
     def make() -> StatsBot:
         way = None if connector is None else connector()
-        return build_bot(app, clock=clock, connector=way, prepare=prepare, **options)
+        return build_bot(app, clock=clock, connector=way, prepare=prepare, studio=studio, **options)
 
     presence = Presence(token.get_secret_value(), make)
     presence.start()

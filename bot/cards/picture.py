@@ -46,6 +46,7 @@ class CardOptions:
         theme: colours.
         image: file format.
         scale: pixels of the PNG for each unit of the layout.
+        least_height: units that the picture is high at least, so that a page knows it before it is drawn.
     """
 
     words: Words = field(default=EN)
@@ -54,6 +55,7 @@ class CardOptions:
     theme: ThemeName = ThemeName.DARK
     image: ImageFormat = ImageFormat.PNG
     scale: float = 2.0
+    least_height: int = 0
 
 
 class Card(Protocol):

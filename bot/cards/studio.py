@@ -177,19 +177,26 @@ class Studio:
         """How many processes wait for something to draw."""
         return len(self._free)
 
-    async def draw(self, card: Card, options: CardOptions) -> Picture:
+    async def draw(self, card: Card, options: CardOptions, *, most_waiting: int | None = None) -> Picture:
         """Return the picture of a card; the same one again comes from memory.
+
+        Args:
+            card: what stands on it.
+            options: how it is drawn.
+            most_waiting: give up at once where so many others are being drawn, or wait for it; None waits.
 
         Raises:
             CardError: it could not be drawn, or not in time.
         """
-        key = _key(card, options)
+        key = mark_of(card, options)
         if (known := self._cache.get(key)) is not None:
             return known
         task = self._running.get(key)
         if task is None:
             if self._closed:
                 raise CardError("no more pictures are drawn: the bot is stopping")
+            if most_waiting is not None and len(self._running) >= most_waiting:
+                raise CardError(f"{len(self._running)} other pictures wait to be drawn; try again in a moment")
             task = asyncio.create_task(self._draw(key, card, options))
             self._running[key] = task
             task.add_done_callback(lambda _: self._running.pop(key, None))
@@ -228,7 +235,7 @@ class Studio:
             self._folder = None
 
     async def _draw(self, key: str, card: Card, options: CardOptions) -> Picture:
-        job = pickle.dumps((card, options.theme, options.image, options.scale))
+        job = pickle.dumps((card, options.theme, options.image, options.scale, options.least_height))
         async with self._places:
             data, width, height = await self._on_a_process(job)
         picture = Picture(options.image, data, card.alt_text, width, height, f"{card.name}.{options.image.value}")
@@ -313,9 +320,9 @@ class Studio:
             await processes.pop().end()
 
 
-def _key(card: Card, options: CardOptions) -> str:
+def mark_of(card: Card, options: CardOptions) -> str:
     """Return what a picture depends on, as one hash: a card is all texts and numbers."""
-    drawn = (card, options.theme.value, options.image.value, options.scale)
+    drawn = (card, options.theme.value, options.image.value, options.scale, options.least_height)
     return hashlib.sha256(repr(drawn).encode("utf-8", "surrogatepass")).hexdigest()
 
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from bot.app import App
+    from bot.cards.studio import Studio
     from bot.cli.demo_news import Tell
     from bot.config import Settings
     from bot.ingest.poll import Poller, PollReport
@@ -124,8 +125,14 @@ async def _second_day(
 ) -> None:
     """Let a destination join late: why it holds less, how it catches up, and that both agree in the end."""
     from bot.app import opened
+    from bot.cards.studio import Studio
 
-    async with opened(settings) as app, app.jobs.started(), _web_pages(app, console):
+    async with AsyncExitStack() as stack:
+        app = await stack.enter_async_context(opened(settings))
+        await stack.enter_async_context(app.jobs.started())
+        studio = Studio()
+        stack.push_async_callback(studio.close)
+        await stack.enter_async_context(_web_pages(app, studio, console))
         poller = app.pollers["demo"]
         await poller.start()
         await app.mirrors.copiers[late].book.track()
@@ -139,19 +146,19 @@ async def _second_day(
         if stop.is_set():
             return
         console.print(f"[bold]7.[/] The server plays on, a round every {every:g} s (Ctrl-C ends the demo).")
-        async with newsroom(app, console, ZONE) as tell:
+        async with newsroom(app, console, ZONE, studio) as tell:
             await _live(app, poller, folder, every, live, stop, console, tell)
         await _show_destinations(app, console)
 
 
 @asynccontextmanager
-async def _web_pages(app: App, console: Console) -> AsyncIterator[None]:
+async def _web_pages(app: App, studio: Studio, console: Console) -> AsyncIterator[None]:
     """Serve the web pages meanwhile, and print a link that logs in; a port that is taken is only said."""
     from bot.web.serve import WebError, login_link, serve_web
 
     async with AsyncExitStack() as stack:
         try:
-            address = await stack.enter_async_context(serve_web(app, port=app.settings.web_port))
+            address = await stack.enter_async_context(serve_web(app, port=app.settings.web_port, studio=studio))
         except WebError as error:
             console.print(f"   No web pages: {error}.", markup=False)
         else:

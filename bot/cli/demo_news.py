@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from bot.app import App
+    from bot.cards.studio import Studio
     from bot.cards.texts import Language
     from bot.client import Presence, StatsBot
 
@@ -59,11 +60,11 @@ async def show_last_summary(app: App, console: Console, zone: str) -> None:
 
 
 @asynccontextmanager
-async def newsroom(app: App, console: Console, zone: str) -> AsyncIterator[Tell]:
+async def newsroom(app: App, console: Console, zone: str, studio: Studio | None = None) -> AsyncIterator[Tell]:
     """Announce rounds while the block runs: in Discord where a token is set, else on the console."""
     token = os.environ.get(TOKEN, "")
     if token:
-        async with _in_discord(app, console, token) as wake:
+        async with _in_discord(app, console, token, studio) as wake:
             yield wake
         return
     posted: set[int] = set()
@@ -121,7 +122,7 @@ def _plain(line: str, zone: str) -> str:
 
 
 @asynccontextmanager
-async def _in_discord(app: App, console: Console, token: str) -> AsyncIterator[Tell]:
+async def _in_discord(app: App, console: Console, token: str, studio: Studio | None) -> AsyncIterator[Tell]:
     """Be in Discord while the block runs, and announce every round and map in the channel that is named."""
     from bot.client import Presence, build_bot
     from bot.community.guilds import Announced, Purpose
@@ -133,7 +134,7 @@ async def _in_discord(app: App, console: Console, token: str) -> AsyncIterator[T
             f"write (in Discord: right click on the channel, Copy Channel ID), or unset {TOKEN}",
             ExitCode.CONFIG,
         )
-    presence = Presence(token, lambda: build_bot(app))
+    presence = Presence(token, lambda: build_bot(app, studio=studio))
     presence.start()
     try:
         bot = await _ready(presence)

@@ -76,17 +76,22 @@ async def serve(settings: Settings) -> None:
 async def _show_faces(app: App, stack: AsyncExitStack) -> str | None:
     """Start the faces that the settings ask for, until the stack is left; return the web's address.
 
-    What nobody asks for is not imported: an idle bot without a face stays small.
+    They share one studio. What nobody asks for is not imported: an idle bot without a face stays small.
     """
-    address = None
+    if not app.settings.web_port and app.settings.discord_bot_token is None:
+        return None
+    from bot.cards.studio import Studio
+
+    studio, address = Studio(), None
+    stack.push_async_callback(studio.close)
     if app.settings.web_port:
         from bot.web.serve import served
 
-        address = await stack.enter_async_context(served(app))
+        address = await stack.enter_async_context(served(app, studio))
     if app.settings.discord_bot_token is not None:
         from bot.client import discord_face
 
-        presence = await stack.enter_async_context(discord_face(app))
+        presence = await stack.enter_async_context(discord_face(app, studio=studio))
         if presence is not None:
             app.events.brought.append(lambda _report: presence.rounds_came())
     return address

@@ -27,7 +27,6 @@ from bot.cogs.announcer_channels import REFUSED, UNREACHED, Where, note_trouble
 from bot.cogs.announcer_texts import match_news, pointer_news
 from bot.cogs.answers import Card
 from bot.cogs.face import Face
-from bot.cogs.games import games_of
 from bot.cogs.panel import Tone, container
 from bot.community.announcements import MATCH, Announcements, Change, Due, Subject, Verdict
 from bot.community.guilds import Purpose
@@ -206,7 +205,7 @@ class Poster:
         options = CardOptions(words=say.words, zone=self.where.settings.time_zone)
         told, picture = session_told(found, say), None
         try:
-            picture = await games_of(self.bot).studio.draw(session_card(found, options), options)
+            picture = await self.bot.studio.draw(session_card(found, options), options)
             if len(picture.data) > self.where.guild.filesize_limit:
                 picture = None
         except CardError as error:

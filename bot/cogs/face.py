@@ -14,6 +14,7 @@ from bot.db.engine import DatabaseError
 
 if TYPE_CHECKING:
     from bot.app import App
+    from bot.cards.studio import Studio
     from bot.cogs.autocomplete import Index
     from bot.cogs.persistent import PanelKind
     from bot.community.guilds import Guilds
@@ -32,6 +33,7 @@ class Face(commands.Bot):
     Attributes:
         app: the running parts.
         database: where everything is kept.
+        studio: draws the pictures.
         clock: returns unix seconds.
         started_at: unix seconds.
         catalogue: the languages.
@@ -49,6 +51,7 @@ class Face(commands.Bot):
 
     app: App
     database: Database
+    studio: Studio
     clock: Callable[[], float]
     started_at: float
     catalogue: Catalogue

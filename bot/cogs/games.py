@@ -17,7 +17,6 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.cards.picture import CardOptions
-from bot.cards.studio import Studio
 from bot.cards.texts import Language
 from bot.cards.words import words_for
 from bot.cogs.autocomplete import Entry, search, visible_servers
@@ -75,16 +74,14 @@ class Place:
 
 
 class Games(Cog):
-    """What outlives one answer: the studio that draws, and what game servers said a moment ago.
+    """What outlives one answer: what game servers said a moment ago.
 
     Attributes:
-        studio: draws the pictures.
         statuses: who is online.
     """
 
     def __init__(self, bot: Face) -> None:
         super().__init__(bot)
-        self.studio = Studio()
         self.statuses = ServerStatuses({})
 
     async def cog_load(self) -> None:
@@ -95,10 +92,6 @@ class Games(Cog):
             log.warning("who is online cannot be asked", reason=str(error))
             return
         self.statuses = ServerStatuses({s.name: StatusAddress(s.host, s.game_port) for s in servers})
-
-    async def cog_unload(self) -> None:
-        """End the drawing processes."""
-        await self.studio.close()
 
 
 def games_of(bot: Face) -> Games:

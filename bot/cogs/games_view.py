@@ -16,7 +16,7 @@ from bot.cards.texts import Language, Told
 from bot.cards.words import words_for
 from bot.cogs.answers import Card, answer
 from bot.cogs.face import Question
-from bot.cogs.games import Place, games_of
+from bot.cogs.games import Place
 from bot.cogs.paging import Paginator, of_pages, paged
 from bot.cogs.panel import Tone, container, panel
 from bot.cogs.text import lines
@@ -86,7 +86,7 @@ async def present(
     picture, note = None, ""
     if draw is not None:
         try:
-            picture = await games_of(interaction.client).studio.draw(draw(place.options), place.options)
+            picture = await interaction.client.studio.draw(draw(place.options), place.options)
             if len(picture.data) > interaction.filesize_limit:
                 picture, note = None, place.t("games.picture_too_large")
         except CardError as error:

@@ -11,6 +11,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
+from bot.cards.studio import Studio
 from bot.web import (
     api_admin,
     api_export,
@@ -22,6 +23,7 @@ from bot.web import (
     assets,
     auth,
     pages_games,
+    pages_pictures,
     pages_records,
     pages_sync,
     pages_tasks,
@@ -41,6 +43,8 @@ LARGEST_BODY = 64 * 1024
 
 ROUTERS = (
     auth.router,
+    # Before the pages, one of which would take `picture.svg` for the name of a weapon.
+    pages_pictures.router,
     pages_games.router,
     pages_records.router,
     pages_sync.router,
@@ -68,6 +72,7 @@ def build_web(
     clock: Callable[[], float] = time.time,
     settings: WebSettings | None = None,
     login: DiscordLogin | None = None,
+    studio: Studio | None = None,
 ) -> FastAPI:
     """Return the web face of a running bot.
 
@@ -76,6 +81,7 @@ def build_web(
         clock: unix seconds.
         settings: of the web; those of the TOML file if not given.
         login: how people log in with Discord; as the settings have it if not given.
+        studio: draws the pictures; one of its own if not given, which whoever serves the face closes.
     """
     settings = settings or web_settings(app.settings)
     secret = settings.discord_client_secret()
@@ -83,7 +89,7 @@ def build_web(
         from bot.web.discord_login import DiscordLogin  # its library is needed only where this is set up
 
         login = DiscordLogin(settings, secret)
-    state = WebState(app, settings, clock, login)
+    state = WebState(app, settings, clock, login, studio or Studio(), own_studio=studio is None)
     web = FastAPI(
         title="ET:Legacy stats bot",
         version=_version(),

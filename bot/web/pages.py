@@ -66,9 +66,9 @@ def player_path(player: Any) -> str:
 
 
 def query(**values: Any) -> str:
-    """Return a query of those values that are given, with its question mark."""
+    """Return a query of those values that are given, with its question mark; a list stands for a name several times."""
     given = {name.rstrip("_"): value for name, value in values.items() if value not in (None, "", False)}
-    return f"?{urlencode(given)}" if given else ""
+    return f"?{urlencode(given, doseq=True)}" if given else ""
 
 
 def page(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
 from fastapi import Request
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -13,6 +13,8 @@ from bot.stats.hiding import ids_of_keys, without
 from bot.stats.matches import PlayerInfo
 from bot.stats.players import PlayerHit, find_player, find_players
 from bot.web.state import WebState
+
+T = TypeVar("T")
 
 SOMEBODY = "somebody"
 """Stands in a scoreboard for who does not want to be shown."""
@@ -31,13 +33,15 @@ def hidden_of(request: Request) -> frozenset[int]:
 
 
 def shown(request: Request, value: Any) -> Any:
-    """Return an answer without the names of who does not want to be shown."""
-    hidden = hidden_of(request)
-    if not hidden:
-        return value
-    if isinstance(value, list):
-        return [without(item, hidden, SOMEBODY) for item in value]
-    return without(value, hidden, SOMEBODY)
+    """Return an answer, or a list of them, without the names of who does not want to be shown."""
+    if isinstance(value, list) and hidden_of(request):
+        return [shown_one(request, item) for item in value]
+    return shown_one(request, value)
+
+
+def shown_one(request: Request, value: T) -> T:
+    """Return one answer without the names of who does not want to be shown."""
+    return without(value, hidden_of(request), SOMEBODY)
 
 
 async def shown_hits(request: Request, connection: AsyncConnection, text: str) -> list[PlayerHit]:

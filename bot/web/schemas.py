@@ -69,6 +69,11 @@ def json_answer(request: Request, value: Any, *, status: int = 200) -> Response:
     mark = f'W/"{hashlib.sha256(text.encode()).hexdigest()[:32]}"'
     # What was asked without logging in may differ after it.
     headers = {"ETag": mark, "Vary": "Authorization, Cookie"}
-    if status == 200 and mark in [part.strip() for part in request.headers.get("if-none-match", "").split(",")]:
+    if status == 200 and has_already(request, mark):
         return Response(status_code=304, headers=headers)
     return Response(text, status, headers=headers, media_type="application/json")
+
+
+def has_already(request: Request, mark: str) -> bool:
+    """Tell whether who asks keeps the answer that has this mark."""
+    return mark in [part.strip() for part in request.headers.get("if-none-match", "").split(",")]

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
     from bot.app import App
+    from bot.cards.studio import Studio
     from bot.config import Settings
 
 log = structlog.get_logger()
@@ -53,7 +54,12 @@ class _Server(uvicorn.Server):
 
 @asynccontextmanager
 async def serve_web(
-    app: App, settings: Settings | None = None, *, port: int | None = None, web: FastAPI | None = None
+    app: App,
+    settings: Settings | None = None,
+    *,
+    port: int | None = None,
+    web: FastAPI | None = None,
+    studio: Studio | None = None,
 ) -> AsyncIterator[str | None]:
     """Serve the pages and the API until the block is left; yield their address, None where `WEB_PORT` is 0.
 
@@ -62,6 +68,7 @@ async def serve_web(
         settings: those of the bot if not given.
         port: another one than `WEB_PORT`; 0 takes any free one.
         web: what to serve; built from the settings if not given.
+        studio: draws the pictures of what is built; one of its own if not given, which is closed at the end.
 
     Raises:
         WebError: the port is taken, or the address is none of this machine's.
@@ -73,7 +80,7 @@ async def serve_web(
         yield None
         return
     mine = web_settings(settings) if web is None else web.state.web.settings
-    web = web or build_web(app, settings=mine)
+    web = web or build_web(app, settings=mine, studio=studio)
     listening = _listen(mine.host, wanted)
     try:
         server = _Server(_config(web, mine))
@@ -99,6 +106,8 @@ async def serve_web(
                 await serving
     finally:
         listening.close()
+        if web.state.web.own_studio:
+            await web.state.web.studio.close()
 
 
 def _config(web: FastAPI, settings: WebSettings) -> uvicorn.Config:
@@ -147,7 +156,7 @@ async def login_link(app: App, address: str, made_by: str) -> str:
 
 
 @asynccontextmanager
-async def served(app: App) -> AsyncIterator[str | None]:
+async def served(app: App, studio: Studio | None = None) -> AsyncIterator[str | None]:
     """Serve as `serve_web` does, and say where; yield None where it cannot be done: rounds are fetched all the same.
 
     Who watches the start in a terminal, and has no other way in, gets a link that logs them in once.
@@ -155,7 +164,7 @@ async def served(app: App) -> AsyncIterator[str | None]:
     async with contextlib.AsyncExitStack() as stack:
         address: str | None = None
         try:
-            address = await stack.enter_async_context(serve_web(app))
+            address = await stack.enter_async_context(serve_web(app, studio=studio))
         except WebError as error:
             log.error("no web pages", reason=str(error))
         if address is not None:

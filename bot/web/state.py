@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from fastapi import Depends, Request
 
+from bot.cards.studio import Studio
 from bot.community.keys import Keys
 from bot.health.overview import Places, places_of
 from bot.web.access import Logins, Sessions
@@ -30,6 +31,8 @@ class WebState:
         settings: of the web.
         clock: unix seconds.
         login: how people log in with Discord; None where that is not set up.
+        studio: draws the pictures.
+        own_studio: whether it is the web face's own, to be closed with it.
         closing: set when the server is told to stop, so that open streams end.
         places: what is set up.
         pulse: tells open pages when something changed.
@@ -39,6 +42,8 @@ class WebState:
     settings: WebSettings
     clock: Callable[[], float]
     login: DiscordLogin | None = None
+    studio: Studio = field(default_factory=Studio)
+    own_studio: bool = True
     closing: asyncio.Event = field(default_factory=asyncio.Event)
     sessions: Sessions = field(init=False)
     keys: Keys = field(init=False)

@@ -126,6 +126,18 @@ async def test_asked_twice_at_once_it_is_drawn_once(studio: MakeStudio) -> None:
     assert all(picture is found[0] for picture in found)
 
 
+async def test_who_does_not_want_to_wait_long_is_told_so_at_once(studio: MakeStudio) -> None:
+    one = studio()
+    first = asyncio.create_task(one.draw(card("a"), OPTIONS))
+    await asyncio.sleep(0)
+    with pytest.raises(CardError, match="1 other pictures wait"):
+        await one.draw(card("b"), OPTIONS, most_waiting=1)
+    # The same one waits with the first, and what is finished waits for nobody.
+    assert await one.draw(card("a"), OPTIONS, most_waiting=1) is await first
+    assert await one.draw(card("a"), OPTIONS, most_waiting=0) is await first
+    assert (await one.draw(card("b"), OPTIONS, most_waiting=1)).data
+
+
 async def test_who_stops_waiting_takes_nothing_from_the_others(studio: MakeStudio) -> None:
     one = studio()
     impatient = asyncio.create_task(one.draw(card(), OPTIONS))

@@ -43,6 +43,16 @@ PAGES = (
 CUT_OFF = """[...document.querySelectorAll('.tiles dd')].filter(
     (dd) => dd.scrollWidth > dd.clientWidth).map((dd) => dd.textContent)"""
 
+WITH_PICTURES = {
+    "/sessions/last": 2, "/matches/2025-03-03-211003-supply": 1, "/rounds/1": 1, "/players/anna": 1,
+    "/compare?player=anna&player=bert": 1, "/maps/supply": 1, "/leaderboard": 1, "/weapons": 1,
+}  # fmt: skip
+"""Pages, and how many pictures stand on each."""
+
+PICTURES = "figure.picture img"
+
+LOADED = "(image) => image.complete && image.naturalWidth > 0"
+
 POISON = "2025-03-04-230000-supply-round-1.txt"
 
 
@@ -143,6 +153,65 @@ async def test_every_page_is_whole_at_every_width_and_usable_by_everybody(
             wrong += [f"{path}: {said}" for said in seen.wrong]
     await context.close()
     assert wrong == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_pictures_come_when_they_come_into_sight_and_nothing_jumps(
+    visited: Site, chromium: Browser, scheme: str
+) -> None:
+    context = await logged_in(chromium, visited, color_scheme=scheme)
+    wrong: list[str] = []
+    for width in WIDTHS if scheme == "light" else WIDTHS[:1]:
+        for path, count in WITH_PICTURES.items():
+            async with visit(context) as seen:
+                page = seen.page
+                await page.set_viewport_size({"width": width, "height": 600})
+                await page.goto(f"{visited.address}{path}")
+                for fold in await page.locator("details.fold summary").all():
+                    # What is folded is not asked for.
+                    assert not await page.locator(PICTURES).evaluate(LOADED)
+                    await fold.click()
+                found = await page.locator(PICTURES).all()
+                assert len(found) == count, path
+                for image in found:
+                    box = await image.bounding_box()
+                    await image.scroll_into_view_if_needed()
+                    handle = await image.element_handle()
+                    await page.wait_for_function(LOADED, arg=handle, timeout=20_000)
+                    after = await image.bounding_box()
+                    assert box is not None
+                    assert after is not None
+                    if (round(box["width"], 1), round(box["height"], 1)) != (
+                        round(after["width"], 1),
+                        round(after["height"], 1),
+                    ):
+                        wrong.append(f"{path} at {width}: {box} became {after}")
+                    if after["width"] < min(width, 420):
+                        wrong.append(f"{path} at {width}: {after['width']} px are too few to read")
+                    shown = await image.evaluate("(image) => image.currentSrc")
+                    if f"theme={scheme}" not in shown:
+                        wrong.append(f"{path} at {width}: {shown} in {scheme}")
+                wide = await page.evaluate("document.documentElement.scrollWidth")
+                if wide > width:
+                    wrong.append(f"{path} at {width}: {wide} wide")
+                wrong += [f"{path} at {width}: {said}" for said in seen.wrong]
+    await context.close()
+    assert wrong == []
+
+
+async def test_a_picture_is_shown_by_itself_and_as_png(visited: Site, chromium: Browser) -> None:
+    context = await logged_in(chromium, visited)
+    async with visit(context) as seen:
+        page = seen.page
+        await page.goto(f"{visited.address}/sessions/1/picture.svg")
+        styled = "getComputedStyle(document.querySelector('text')).fontFamily"
+        assert "Roboto" in await page.evaluate(styled), "the policy lets the picture's own styles in"
+        await page.goto(f"{visited.address}/sessions/1")
+        await page.locator("figure", has_text="The evening at one glance").get_by_role("link").click()
+        await page.wait_for_url("**/picture.png")
+        assert await page.evaluate("document.images[0].naturalWidth") == 1280
+        assert seen.wrong == []
+    await context.close()
 
 
 async def test_a_person_logs_in_follows_a_file_retries_it_and_watches_the_task(

@@ -33,7 +33,10 @@ OPEN = {
 PAGES = (
     "/", "/sessions", "/sessions/last", "/matches/x", "/rounds/1", "/sync", "/files", "/files/1", "/tasks", "/tasks/1",
     "/players", "/players/anna", "/leaderboard", "/compare", "/maps", "/maps/supply", "/records", "/weapons",
-    "/weapons/mp40", "/search", "/api/docs", "/api/openapi.json", "/runs/1", "/destinations/x",
+    "/weapons/mp40", "/sessions/last/picture.svg", "/sessions/last/attack-times.svg", "/matches/x/picture.png",
+    "/rounds/1/picture.svg", "/players/anna/picture.svg", "/leaderboard/picture.svg", "/compare/picture.svg",
+    "/maps/supply/picture.svg", "/weapons/picture.svg", "/search", "/api/docs", "/api/openapi.json", "/runs/1",
+    "/destinations/x",
 )  # fmt: skip
 
 

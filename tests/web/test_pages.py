@@ -57,7 +57,8 @@ class Reader(html.parser.HTMLParser):
         for name, value in found.items():
             if name.startswith("on") or name == "style":
                 self.problems.append(f"<{tag} {name}={value}>")
-            if value.strip().lower().startswith(("javascript:", "data:")) and name not in ("value", "content", "title"):
+            is_text = name in ("value", "content", "title", "alt")
+            if value.strip().lower().startswith(("javascript:", "data:")) and not is_text:
                 self.problems.append(f"<{tag} {name}={value}>")
         if tag == "script" and not found.get("src", "").startswith(self.ALLOWED_SCRIPTS):
             self.problems.append(f"<script {found}>")

@@ -46,7 +46,10 @@ def sheet_of(card: Card, theme: ThemeName) -> Sheet:
     return sheet
 
 
-def paint(card: Card, theme: ThemeName, image: ImageFormat, scale: float) -> tuple[bytes, int, int]:
-    """Return the bytes, width and height of a card's picture."""
+def paint(
+    card: Card, theme: ThemeName, image: ImageFormat, scale: float, least_height: int = 0
+) -> tuple[bytes, int, int]:
+    """Return the bytes, width and height of a card's picture; it is `least_height` units high, or higher."""
     sheet = sheet_of(card, theme)
+    sheet.below = max(sheet.below, least_height)
     return render(sheet, image, scale=scale, title=card.title, alt_text=card.alt_text)

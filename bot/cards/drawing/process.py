@@ -33,8 +33,8 @@ def serve(jobs: BinaryIO, out: BinaryIO) -> None:
     while len(head := jobs.read(FRAME.size)) == FRAME.size:
         (size,) = FRAME.unpack(head)
         try:
-            card, theme, image, scale = pickle.loads(jobs.read(size))  # noqa: S301 - the bot itself wrote it
-            data, width, height = paint(card, theme, image, scale)
+            card, *options = pickle.loads(jobs.read(size))  # noqa: S301 - the bot itself wrote it
+            data, width, height = paint(card, *options)
         except Exception as error:
             _send(out, Status.FAILED, _reason(error))
         else:
