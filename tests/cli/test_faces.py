@@ -14,8 +14,8 @@ import bot.client
 from bot.cli.run import _show_faces
 from bot.client import StatsBot
 from bot.community.guilds import Guilds
+from bot.community.keys import Keys, Scope
 from bot.db.engine import Database
-from bot.web.access import Keys, Scope
 from tests.cli.test_web import free_port
 from tests.cogs.conftest import make_app
 from tests.cogs.gaming import evening

@@ -18,10 +18,11 @@ from bot.cards.drawing.painter import sheet_of
 from bot.cards.picture import CardError, CardOptions, ThemeName
 from bot.cards.session import session_card
 from bot.cards.studio import Studio
+from bot.community.keys import Scope
 from bot.db.engine import Database
 from bot.db.schema import hidden_players
 from bot.stats.sessions import find_session, session_answer
-from bot.web.access import Role, Scope
+from bot.web.access import Role
 from bot.web.app import build_web
 from bot.web.pictures import ON_PAGE, POLICY
 from bot.web.serve import serve_web
