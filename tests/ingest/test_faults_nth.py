@@ -74,8 +74,8 @@ def failing_statement(database: Database, n: int) -> Iterator[Countdown]:
         countdown()
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("bot.ingest.facts.bulk_insert", insert)
-        patch.setattr("bot.ingest.importer.bulk_insert", insert)
+        for module in ("facts.awards", "facts.players", "facts.rounds", "facts.sessions", "importer"):
+            patch.setattr(f"bot.ingest.{module}.bulk_insert", insert)
         event.listen(engine, "before_cursor_execute", countdown)
         event.listen(engine, "commit", countdown)
         try:
