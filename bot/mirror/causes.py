@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from bot.ingest.archive import REPLACED
-from bot.mirror.book import DAMAGED, INTERRUPTED, THERE, Copy
+from bot.mirror.book import CHANGED, DAMAGED, INTERRUPTED, THERE, Copy
 from bot.mirror.errors import cleaned
 from bot.mirror.evidence import Closer, Evidence, Facts, Judgement, plainly_there
 from bot.mirror.runs import Cause, Difference
@@ -21,7 +21,6 @@ from parsers import is_stats_file_name
 AGE_PATTERN = 10
 """Files that have to be gone, and to be left, before their ages alone prove that a rule of the store's removed them."""
 
-CHANGED = "changed"
 _SOURCE = "source"
 
 
