@@ -56,7 +56,8 @@ def peak_memory() -> float:
 
 
 def _game_server(at: dict[str, Any]) -> Any:
-    from bot.ingest.game_server import GameServer, ServerAddress
+    from bot.ingest.game_server import GameServer
+    from bot.ingest.ssh_login import ServerAddress
     from parsers import is_stats_file_name
 
     address = ServerAddress(
