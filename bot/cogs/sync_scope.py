@@ -32,7 +32,8 @@ from bot.community.guilds import VisibleServer
 from bot.community.scope import GuildScope
 from bot.db.schema import destinations, mirror_objects, processed_files, servers
 from bot.health.colour import DestinationFacts, judge
-from bot.health.overview import DestinationView, Overview, Places, places_of, take_overview
+from bot.health.overview import DestinationView, Overview, Places
+from bot.health.overview_taking import places_of, take_overview
 from bot.ingest.poll import Poller
 from bot.log import Scrubber
 from bot.mirror.book import THERE, WAITING
