@@ -6,7 +6,6 @@ anything or becomes a link.
 
 from __future__ import annotations
 
-import ipaddress
 import json
 import re
 import unicodedata
@@ -19,6 +18,7 @@ from urllib.parse import urlsplit
 import stamina
 import structlog
 
+from bot.addresses import is_local
 from bot.config import ConfigError
 from bot.health.colour import spell
 from bot.health.incidents import Incident, MessageKind
@@ -320,17 +320,8 @@ def check_address(address: str) -> None:
         host, parts = None, None
     if parts is None or not host or parts.scheme not in ("http", "https"):
         raise ConfigError("[alerts]: an address has to begin with https:// and name a host")
-    if parts.scheme == "http" and not _on_this_machine(host):
+    if parts.scheme == "http" and not is_local(host):
         raise ConfigError("[alerts]: an address has to begin with https://; http only goes to this machine")
-
-
-def _on_this_machine(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 class JsonWebhook:
