@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bot.cli.common import ExitCode, JsonOption, fail, print_json, run
+from bot.utc import utc_minute
 
 if TYPE_CHECKING:
     from bot.config import Settings
@@ -467,15 +468,13 @@ class _Pinning:
 
 def _tell(listing: Listing, answers: _Answers) -> None:
     """Say what is in the folder, so that a wrong folder or a wrong zone is noticed."""
-    from datetime import UTC, datetime
-
     if not listing.files:
         typer.echo(f"There are no stats files in {answers.folder}: {listing.ignored_names} other names")
         for name in listing.ignored_examples[:5]:
             typer.echo(f"  {name}")
         return
     newest = max(listing.files, key=lambda file: file.name)
-    written = datetime.fromtimestamp(newest.mtime, UTC).strftime("%Y-%m-%d %H:%M UTC")
+    written = utc_minute(newest.mtime)
     typer.echo(f"{len(listing.files):,} stats files; the newest is {newest.name}, written {written}")
     off = zone_error(listing, answers.zone)
     if off:

@@ -7,9 +7,10 @@ from datetime import timedelta
 
 from bot.health.census import FileState, StoredRound, has_a_round
 from bot.health.examinations.case import Case
-from bot.health.examinations.words import name_parts, reasons_of, stamp_seconds, utc
+from bot.health.examinations.words import name_parts, reasons_of, stamp_seconds
 from bot.health.findings import UNEXPLAINED, Finding, Kind, Severity
 from bot.ingest.pairing import PAIR_WINDOW
+from bot.utc import utc_minute
 from parsers import PARSER_VERSION, FileKind, FileName, RoundFlag
 
 
@@ -171,7 +172,7 @@ def dropped(case: Case) -> list[Finding]:
             Severity.PROBLEM,
             f"processed_files fell from {previous.processed:,} to {len(census.ledger):,}",
             tuple(evidence),
-            f"rows were deleted outside of this program since {utc(previous.taken_at)}; it deletes none. "
+            f"rows were deleted outside of this program since {utc_minute(previous.taken_at)}; it deletes none. "
             + ("Named are files that other places know" if evidence else "No other place knows of more files"),
             "Files that the sessions hold are adopted again and not imported twice; others are imported anew. If "
             "it was meant, accept it with " + case.command("diagnose --accept"),

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from bot.health.census import Copy, FileState
 from bot.health.examinations.case import Case
-from bot.health.examinations.words import reasons_of, some_of, span, utc
+from bot.health.examinations.words import reasons_of, some_of, span
 from bot.health.findings import UNEXPLAINED, Finding, Kind, Severity
+from bot.utc import utc_minute
 
 _ANSWERS = {
     "host_key_unknown": "python -m bot setup",
@@ -165,7 +166,7 @@ def _failed(case: Case, names: list[str]) -> Finding | None:
         "Failed, and tried again by themselves",
         tuple(sorted(names)),
         "; ".join(reasons_of(details)),
-        f"The numbers lack these rounds. Next try: {utc(min(next_tries))}" if next_tries else "",
+        f"The numbers lack these rounds. Next try: {utc_minute(min(next_tries))}" if next_tries else "",
         case.command("files retry --all" if len(names) > 1 else f"files retry {names[0]}"),
         details=details,
     )
@@ -214,7 +215,7 @@ def changed_at_server(case: Case) -> list[Finding]:
         if file.size != row.size:
             details[name] = f"{row.size} bytes here, {file.size} on the server"
         elif row.remote_mtime is not None and file.mtime != row.remote_mtime:
-            details[name] = f"written to at {utc(file.mtime)}, with the same size"
+            details[name] = f"written to at {utc_minute(file.mtime)}, with the same size"
     if not details:
         return []
     return [
@@ -238,7 +239,9 @@ def gone(case: Case) -> list[Finding]:
     names = sorted(census.gone())
     if not names:
         return []
-    details = {name: f"gone since {utc(at)}" for name in names if (at := census.ledger[name].gone_at) is not None}
+    details = {
+        name: f"gone since {utc_minute(at)}" for name in names if (at := census.ledger[name].gone_at) is not None
+    }
     only_here = [name for name in names if census.copies.get(name) is Copy.OK or name in census.kept_bytes]
     left_out = {name for name in names if census.ledger[name].state is FileState.IGNORED}
     lost = sorted(set(names) - set(only_here) - left_out)

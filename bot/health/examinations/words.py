@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from parsers import FileName, ParseError, parse_file_name
 
@@ -20,11 +20,6 @@ def stamp_seconds(name: str) -> int | None:
     """Return the stamp of a file's name as seconds since 1970, as if its local time were UTC; None without one."""
     parts = name_parts(name)
     return None if parts is None else int((parts.stamp - datetime(1970, 1, 1)).total_seconds())  # noqa: DTZ001
-
-
-def utc(at: int) -> str:
-    """Return unix seconds as a date and time in UTC."""
-    return (datetime(1970, 1, 1) + timedelta(seconds=at)).strftime("%Y-%m-%d %H:%M UTC")  # noqa: DTZ001
 
 
 def span(seconds: int) -> str:
