@@ -12,6 +12,7 @@ from sqlalchemy import case, select, tuple_
 from starlette.responses import StreamingResponse
 
 from bot.db.schema import hidden_players, player_rounds, players, rounds, servers
+from bot.stats.plain import spreadsheet_cell
 from bot.web.api_games import MapName, PeriodText, Server, scope_of
 from bot.web.auth import Games
 from bot.web.problems import ProblemError, responses
@@ -21,9 +22,6 @@ router = APIRouter(prefix="/api/export", tags=["export"], responses=responses(40
 
 ROUNDS_AT_ONCE = 500
 """Rounds that are read together; the database is let go of between two such parts."""
-
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
-"""What a spreadsheet takes for the beginning of a formula. Players choose their names."""
 
 _HEAD: Final = ("server", "file", "map", "number", "ended_at", "counted", "guid", "name", "side")
 _NUMBERS: Final = tuple(
@@ -55,14 +53,14 @@ async def as_csv(
     """Write one line for each player and round, the oldest first; a number that a file does not tell is empty.
 
     Who does not want to be shown has neither name nor GUID. A text that a spreadsheet would take for a formula begins
-    with an apostrophe.
+    with an apostrophe, and a character that cannot be printed is replaced.
     """
     conditions = await _conditions(state, period, server, map_name, counted=counted)
 
     async def lines() -> AsyncIterator[str]:
         yield _csv([COLUMNS])
         async for part in _parts(state, conditions):
-            yield _csv([[_cell(value) for value in row] for row in part])
+            yield _csv([[spreadsheet_cell(value) for value in row] for row in part])
 
     return StreamingResponse(lines(), media_type="text/csv; charset=utf-8", headers=_as_file("player-rounds.csv"))
 
@@ -157,12 +155,6 @@ def _csv(rows: Sequence[Sequence[Any]]) -> str:
     text = io.StringIO()
     csv.writer(text, lineterminator="\r\n").writerows(rows)
     return text.getvalue()
-
-
-def _cell(value: Any) -> Any:
-    if isinstance(value, bool):
-        return int(value)
-    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value
 
 
 def _as_file(name: str) -> dict[str, str]:
