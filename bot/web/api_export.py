@@ -13,7 +13,7 @@ from starlette.responses import StreamingResponse
 
 from bot.db.schema import hidden_players, player_rounds, players, rounds, servers
 from bot.stats.plain import spreadsheet_cell
-from bot.web.api_games import MapName, PeriodText, Server, scope_of
+from bot.web.api_games import Asked, AskedScope
 from bot.web.auth import Games
 from bot.web.problems import ProblemError, responses
 from bot.web.state import State, WebState
@@ -45,9 +45,7 @@ Counted = Annotated[bool, Query(description="only rounds that count")]
 async def as_csv(
     state: State,
     _: Games,
-    period: PeriodText = "all",
-    server: Server = None,
-    map_name: MapName = None,
+    asked: Asked,
     counted: Counted = True,
 ) -> StreamingResponse:
     """Write one line for each player and round, the oldest first; a number that a file does not tell is empty.
@@ -55,7 +53,7 @@ async def as_csv(
     Who does not want to be shown has neither name nor GUID. A text that a spreadsheet would take for a formula begins
     with an apostrophe, and a character that cannot be printed is replaced.
     """
-    conditions = await _conditions(state, period, server, map_name, counted=counted)
+    conditions = await _conditions(state, asked, counted=counted)
 
     async def lines() -> AsyncIterator[str]:
         yield _csv([COLUMNS])
@@ -81,9 +79,7 @@ async def as_parquet(
     request: Request,
     state: State,
     _: Games,
-    period: PeriodText = "all",
-    server: Server = None,
-    map_name: MapName = None,
+    asked: Asked,
     counted: Counted = True,
 ) -> StreamingResponse:
     """Write the same rows as the CSV with their types. Takes the package pyarrow."""
@@ -95,7 +91,7 @@ async def as_parquet(
         ) from error
     from bot.web.parquet import stream
 
-    conditions = await _conditions(state, period, server, map_name, counted=counted)
+    conditions = await _conditions(state, asked, counted=counted)
     return StreamingResponse(
         stream(COLUMNS, _parts(state, conditions)),
         media_type="application/vnd.apache.parquet",
@@ -103,16 +99,14 @@ async def as_parquet(
     )
 
 
-async def _conditions(
-    state: WebState, period: str, server: str | None, map_name: str | None, *, counted: bool
-) -> list[Any]:
+async def _conditions(state: WebState, asked: AskedScope, *, counted: bool) -> list[Any]:
     async with state.database.read() as connection:
-        scope = await scope_of(connection, period, server, map_name, state.clock())
+        scope = await asked.scope(connection, state.clock())
     found: list[Any] = [players.c.is_bot.is_(False)]
-    if server is not None:
-        found.append(servers.c.name == server)
-    if map_name is not None:
-        found.append(rounds.c.map_name == map_name.lower())
+    if asked.server is not None:
+        found.append(servers.c.name == asked.server)
+    if asked.map_name is not None:
+        found.append(rounds.c.map_name == asked.map_name.lower())
     if scope.period.since is not None:
         found.append(rounds.c.started_at >= scope.period.since)
     if scope.period.until is not None:
