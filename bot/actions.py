@@ -29,7 +29,7 @@ from bot.health import audit
 from bot.health.replay import retry_failed
 from bot.health.restore import restore_missing
 from bot.ingest.archive import ArchiveError
-from bot.ingest.game_server import GameServerError
+from bot.ingest.game_server_errors import GameServerError
 from bot.ingest.importer import Importer
 from bot.ingest.lease import LeaseLostError
 from bot.ingest.poll import Poller

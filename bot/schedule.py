@@ -20,7 +20,7 @@ from bot.cron import last_due, trigger_of
 from bot.db.engine import DatabaseError
 from bot.events import Events
 from bot.ingest.archive import ArchiveError
-from bot.ingest.game_server import GameServerError
+from bot.ingest.game_server_errors import GameServerError
 from bot.ingest.lease import LeaseLostError
 from bot.ingest.poll import Poller, PollReport
 from bot.jobs.job import Job, JobError

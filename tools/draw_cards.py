@@ -33,7 +33,8 @@ from bot.stats.leaderboards import METRICS, leaderboard
 from bot.stats.maps import list_maps, map_answer
 from bot.stats.matches import match_answer
 from bot.stats.players import player_answer
-from bot.stats.sessions import list_sessions, session_answer
+from bot.stats.session_list import list_sessions
+from bot.stats.sessions import session_answer
 from bot.stats.weapons import weapon_table
 
 EXAMPLE = Path(__file__).resolve().parents[1] / "etlegacy_production.db.example"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from bot.cli.common import ExitCode, JsonOption, fail, load, print_json, run
+from bot.utc import utc_second
 
 if TYPE_CHECKING:
     from bot.config import Settings
@@ -71,20 +72,19 @@ def list_command(
 
 
 def _print_incidents(found: list[Incident], mutes: list[Mute]) -> None:
-    from bot.cli.health import _utc
     from bot.health.colour import spell
     from bot.ingest.sftp_session import printable
 
     for item in found:
         lasted = "OPEN" if item.seconds is None else f"over, lasted {spell(item.seconds)}"
-        typer.echo(f"{item.key}  {lasted}  since {_utc(item.began_at)}")
+        typer.echo(f"{item.key}  {lasted}  since {utc_second(item.began_at)}")
         typer.echo(f"  {printable(item.text, 500)}")
         if item.closed_at is None and item.command:
             typer.echo(f"  do: {item.command}")
     if not found:
         typer.echo("no incident yet")
     for item_muted in mutes:
-        until = "until it is lifted" if item_muted.until_at is None else f"until {_utc(item_muted.until_at)}"
+        until = "until it is lifted" if item_muted.until_at is None else f"until {utc_second(item_muted.until_at)}"
         typer.echo(f"muted: {printable(item_muted.pattern, 200)} {until}, by {printable(item_muted.actor, 80)}")
 
 
@@ -147,9 +147,7 @@ def mute_command(
     if as_json:
         print_json({"pattern": key, "until_at": end})
     else:
-        from bot.cli.health import _utc
-
-        typer.echo(f"{key}: muted " + ("until it is lifted" if end is None else f"until {_utc(end)}"))
+        typer.echo(f"{key}: muted " + ("until it is lifted" if end is None else f"until {utc_second(end)}"))
 
 
 @alert_commands.command("unmute")

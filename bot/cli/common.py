@@ -74,6 +74,7 @@ def run(main: Callable[[], Coroutine[Any, Any, T]]) -> T:
     from bot.config import ConfigError
     from bot.db.engine import DatabaseError
     from bot.ingest.archive import ArchiveError
+    from bot.ingest.game_server_errors import GameServerError
     from bot.ingest.lease import LeaseLostError
 
     try:
@@ -92,11 +93,9 @@ def run(main: Callable[[], Coroutine[Any, Any, T]]) -> T:
         # The reader of our output (head, less) has seen enough.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise typer.Exit(ExitCode.OK) from None
+    except GameServerError as error:
+        fail(str(error), ExitCode.SERVER)
     except Exception as error:
-        from bot.ingest.game_server import GameServerError  # asyncssh is heavy; only now is it needed
-
-        if isinstance(error, GameServerError):
-            fail(str(error), ExitCode.SERVER)
         from bot.mirror.errors import StoreError
 
         if isinstance(error, StoreError):

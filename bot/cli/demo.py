@@ -183,7 +183,7 @@ async def _fill(app: App, name: str, console: Console) -> None:
 async def _show_destinations(app: App, console: Console) -> None:
     """Print where everything stands, from the database alone."""
     from bot.cli.status import print_overview
-    from bot.health.overview import places_of, take_overview
+    from bot.health.overview_taking import places_of, take_overview
 
     print_overview(await take_overview(app.database, places_of(app.settings), app.importer.clock()), console)
 

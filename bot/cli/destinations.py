@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from bot.utc import utc_second
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -51,7 +53,7 @@ def print_destination(diagnosis: DestinationDiagnosis, console: Console) -> None
     """Print a diagnosis for a person: both sums, then each cause with why, whether it matters, and what to do."""
     from rich.text import Text
 
-    from bot.cli.health import _MARKS, _utc, print_finding
+    from bot.cli.health import _MARKS, print_finding
     from bot.health.destinations import age_of
     from bot.ingest.sftp_session import printable
 
@@ -61,9 +63,9 @@ def print_destination(diagnosis: DestinationDiagnosis, console: Console) -> None
     if diagnosis.problem is not None:
         console.print(Text(f"  {printable(diagnosis.problem, 600)}", style="yellow"), soft_wrap=True)
     expected, listed = diagnosis.sums
-    _print_sum("expected", expected, f"ledger, as of {_utc(diagnosis.as_of)}", console)
+    _print_sum("expected", expected, f"ledger, as of {utc_second(diagnosis.as_of)}", console)
     if diagnosis.run is not None:
-        _print_sum("listed", listed, f"listing, as of {_utc(diagnosis.run.ended_at)}", console)
+        _print_sum("listed", listed, f"listing, as of {utc_second(diagnosis.run.ended_at)}", console)
     if not diagnosis.findings:
         console.print(Text("\nNothing differs." if diagnosis.run is not None else "\nRun the comparison first."))
     for finding in diagnosis.findings:
@@ -75,12 +77,12 @@ def print_comparison(found: Comparison, console: Console) -> None:
     """Print for a person why two destinations do not hold the same."""
     from rich.text import Text
 
-    from bot.cli.health import _utc, print_finding
+    from bot.cli.health import print_finding
     from bot.health.destinations import age_of
     from bot.ingest.sftp_session import printable
 
     for side, item in zip((found.left, found.right), found.sums, strict=True):
-        when = "never listed" if side.run is None else f"{age_of(side)}, as of {_utc(side.run.ended_at)}"
+        when = "never listed" if side.run is None else f"{age_of(side)}, as of {utc_second(side.run.ended_at)}"
         _print_sum(side.name, item, when, console)
         if side.problem is not None:
             console.print(Text(f"  {side.name}: {printable(side.problem, 600)}", style="yellow"), soft_wrap=True)

@@ -9,6 +9,7 @@ import typer
 from bot.cli import files, status
 from bot.cli.common import ExitCode, JsonOption, ServerOption, fail, load, print_json, run
 from bot.cli.files import opened_pollers
+from bot.utc import utc_second
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -225,7 +226,7 @@ def print_diagnosis(diagnosis: Diagnosis, console: Console) -> None:
     )
     for place, count, whole, basis_word, as_of in rows:
         parts = ", ".join(f"{number:,} {part}" for part, number in sorted(sums[whole].counts().items()))
-        when = f", as of {_utc(as_of)}" if as_of is not None and (place != "server" or listing.configured) else ""
+        when = f", as of {utc_second(as_of)}" if as_of is not None and (place != "server" or listing.configured) else ""
         table.add_row(place, count, Text(parts), f"{basis_word}{when}")
     console.print(table)
     if not diagnosis.findings:
@@ -263,12 +264,6 @@ def print_finding(finding: Finding, console: Console) -> None:
         console.print(Text(f"    {printable(name)}"), soft_wrap=True)
     if finding.count > SAMPLES:
         console.print(Text(f"    ... and {finding.count - SAMPLES:,} more (--json names all)"))
-
-
-def _utc(at: int) -> str:
-    from datetime import UTC, datetime
-
-    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
 def diagnose_file(settings: Settings, wanted: str | None, name: str, *, as_json: bool) -> None:
@@ -336,15 +331,15 @@ def _print_history(history: FileHistory) -> None:
         other = history.match["other_round"] or "no other round"
         facts.append(("match", f"{history.match['key']}, {history.match['status']}, with {other}"))
     if history.session is not None:
-        span = f"{_utc(history.session['started_at'])} to {_utc(history.session['ended_at'])}"
+        span = f"{utc_second(history.session['started_at'])} to {utc_second(history.session['ended_at'])}"
         facts.append(("session", f"{history.session['id']}, {span}"))
     for copy in history.copies:
         stale = ", not reached since" if copy.stale else ""
-        listed = "never listed" if copy.as_of is None else f"listed {_utc(copy.as_of)}{stale}"
+        listed = "never listed" if copy.as_of is None else f"listed {utc_second(copy.as_of)}{stale}"
         why = "".join(f": {words}" for words in (copy.reason, copy.cause) if words)
         facts.append((copy.destination, f"{copy.state}{why} ({listed})"))
     typer.echo(f"{history.server}/{history.name}")
     for label, text in facts:
         typer.echo(f"  {label:<10} {printable(text, 500)}")
     for event in history.events:
-        typer.echo(f"  {_utc(event.at)}  {printable(event.what, 400)}  ({event.basis.value})")
+        typer.echo(f"  {utc_second(event.at)}  {printable(event.what, 400)}  ({event.basis.value})")

@@ -5,12 +5,12 @@ from __future__ import annotations
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from bot.cli.common import ExitCode, JsonOption, fail, load, print_json, run
+from bot.utc import utc_second
 
 if TYPE_CHECKING:
     from bot.app import App
@@ -168,7 +168,8 @@ def list_command(
     if not page.jobs:
         typer.echo("no jobs")
     for job in page.jobs:
-        typer.echo(f"{_utc(job.created_at)}  {job.state.value:<11}  {job.kind:<16}  {job.id}  {_about(job)}".rstrip())
+        asked = utc_second(job.created_at)
+        typer.echo(f"{asked}  {job.state.value:<11}  {job.kind:<16}  {job.id}  {_about(job)}".rstrip())
     if page.next is not None:
         typer.echo(f"more: --after {page.next}")
 
@@ -194,13 +195,13 @@ def show_command(job_id: JobId, as_json: JsonOption = False) -> None:
     import json
 
     typer.echo(f"{job.kind}: {job.state.value}")
-    typer.echo(f"  asked for by {job.actor} at {_utc(job.created_at)}")
+    typer.echo(f"  asked for by {job.actor} at {utc_second(job.created_at)}")
     for name, value in sorted(job.arguments.items()):
         if value is not None:
             typer.echo(f"  {name}: {value}")
     for word, at in (("began", job.started_at), ("ended", job.ended_at)):
         if at is not None:
-            typer.echo(f"  {word} {_utc(at)}")
+            typer.echo(f"  {word} {utc_second(at)}")
     if _about(job):
         typer.echo(f"  {_about(job)}")
     if job.resumed_as is not None:
@@ -239,10 +240,6 @@ def _about(job: Job) -> str:
     return f"{job.done:,}{f' of {job.total:,}' if job.total is not None else ''} {job.stage}".rstrip()
 
 
-def _utc(at: int) -> str:
-    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-
-
 # ---------------------------------------------------------------------- snapshots
 
 
@@ -270,9 +267,8 @@ def take_command(
     if as_json:
         print_json(job.result)
     else:
-        typer.echo(
-            f"snapshot of {_utc(job.result['taken_at'])}: {job.result['rows']:,} rows, {job.result['size']:,} bytes"
-        )
+        taken = utc_second(job.result["taken_at"])
+        typer.echo(f"snapshot of {taken}: {job.result['rows']:,} rows, {job.result['size']:,} bytes")
         for record in job.result["destinations"]:
             said = record["error"] if record.get("error") else f"proven in {', '.join(record['slots'])}"
             typer.echo(f"  {record['destination']}: {said}")
@@ -326,7 +322,7 @@ def _slot_line(one: Listed) -> str:
     if one.manifest is None:
         return f"{one.slot}: {one.problem}"
     rows = sum(one.manifest.rows.values())
-    line = f"{one.slot}: {_utc(one.manifest.taken_at)}, {rows:,} rows, {one.manifest.size:,} bytes"
+    line = f"{one.slot}: {utc_second(one.manifest.taken_at)}, {rows:,} rows, {one.manifest.size:,} bytes"
     return line if one.problem is None else f"{line}: {one.problem}"
 
 

@@ -11,6 +11,7 @@ import typer
 
 from bot.cli.common import ExitCode, JsonOption, fail, load, print_json, run
 from bot.cli.tables import Column, print_table
+from bot.utc import utc_second
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -133,8 +134,6 @@ def print_status(found: list[Status], console: Console) -> None:
     """Print the destinations as a table, with a remark where there is something to say."""
     from rich.text import Text
 
-    from bot.cli.health import _utc
-
     rows: list[list[Text | str]] = []
     for status in found:
         condition = status.condition
@@ -143,7 +142,7 @@ def print_status(found: list[Status], console: Console) -> None:
         def count(*states: str, totals: dict[str, Any] = status.totals) -> str:
             return f"{sum(totals[state].files for state in states if state in totals):,}"
 
-        listed = "never" if condition.last_listing_at is None else _utc(condition.last_listing_at)
+        listed = "never" if condition.last_listing_at is None else utc_second(condition.last_listing_at)
         rows.append(
             [
                 Text(sign, style=colour),
@@ -163,15 +162,14 @@ def print_status(found: list[Status], console: Console) -> None:
 
 
 def _remarks(status: Status) -> Iterator[str]:
-    from bot.cli.health import _utc
-
     condition = status.condition
     left = status.expected.files - status.stored.files
     if status.health.value in ("failing", "auth"):
-        since = "" if condition.failing_since is None else f" since {_utc(condition.failing_since)}"
+        since = "" if condition.failing_since is None else f" since {utc_second(condition.failing_since)}"
         yield f"does not work{since}: {condition.last_error}"
     if condition.paused_at is not None:
-        yield f"paused since {_utc(condition.paused_at)}; go on with: python -m bot mirror resume {condition.name}"
+        since = utc_second(condition.paused_at)
+        yield f"paused since {since}; go on with: python -m bot mirror resume {condition.name}"
     if status.health.value == "backfill":
         yield f"{left:,} files to go, {_eta(status)}"
     if "failed" in status.totals:

@@ -10,6 +10,7 @@ import typer
 
 from bot.cli.common import ExitCode, JsonOption, fail, load, print_json, run
 from bot.cli.mirror import DestinationArgument, bar, mirror_commands, opened_copiers
+from bot.utc import utc_second
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -138,10 +139,8 @@ def show_command(
 def _print_run(
     found: Run, names: Sequence[Difference], *, dry_run: bool = False, samples: int | None = SAMPLES
 ) -> None:
-    from bot.cli.health import _utc
-
     about = "dry run" if dry_run else f"run {found.id}"
-    typer.echo(f"{found.destination}: {about} of {_utc(found.started_at)} by {found.actor}")
+    typer.echo(f"{found.destination}: {about} of {utc_second(found.started_at)} by {found.actor}")
     if found.error is not None:
         typer.echo(f"  failed: {found.error}")
         return
@@ -192,7 +191,7 @@ def _print_causes(found: Run, names: Sequence[Difference], samples: int | None) 
 def _print_runs(found: Sequence[Run]) -> None:
     from rich.table import Table
 
-    from bot.cli.health import _console, _utc
+    from bot.cli.health import _console
 
     table = Table(box=None, pad_edge=False, header_style="dim")
     for header in ("run", "destination", "started", "ended", "by", "tracked", "listed", "put right", "causes"):
@@ -202,7 +201,7 @@ def _print_runs(found: Sequence[Run]) -> None:
         table.add_row(
             str(item.id),
             item.destination,
-            _utc(item.started_at),
+            utc_second(item.started_at),
             item.ended.value,
             item.actor,
             f"{item.before.get('tracked', 0):,}",
@@ -285,7 +284,6 @@ _SAID = {
 
 
 def _print_inspected(found: Inspected, settings: Destination, interval: float) -> None:
-    from bot.cli.health import _utc
     from bot.mirror.errors import cleaned
     from bot.mirror.inspect import cost
 
@@ -296,10 +294,10 @@ def _print_inspected(found: Inspected, settings: Destination, interval: float) -
         numbers = found.good.numbers
         stale = ", STALE" if found.stale else ""
         typer.echo(
-            f"{name}: {numbers.objects:,} objects, {numbers.bytes:,} bytes, as of {_utc(found.good.as_of)}{stale}"
+            f"{name}: {numbers.objects:,} objects, {numbers.bytes:,} bytes, as of {utc_second(found.good.as_of)}{stale}"
         )
         if numbers.oldest_at is not None and numbers.newest_at is not None:
-            typer.echo(f"  stored between {_utc(numbers.oldest_at)} and {_utc(numbers.newest_at)}")
+            typer.echo(f"  stored between {utc_second(numbers.oldest_at)} and {utc_second(numbers.newest_at)}")
         for prefix, total in numbers.prefixes.items():
             typer.echo(f"  {cleaned(prefix) or '(no folder)'}: {total.files:,} objects, {total.bytes:,} bytes")
         price = cost(settings, numbers, listing_interval=interval)
@@ -312,12 +310,10 @@ def _print_inspected(found: Inspected, settings: Destination, interval: float) -
 
 
 def _print_deep(found: Inspected) -> None:
-    from bot.cli.health import _utc
-
     deep = found.deep
     if deep is None:
         return
-    typer.echo(f"  in no listing, as of {_utc(deep.as_of)}:")
+    typer.echo(f"  in no listing, as of {utc_second(deep.as_of)}:")
     for name in ("outside", "old_versions"):
         total = getattr(deep, name)
         if total is not None:

@@ -124,7 +124,7 @@ async def _sync(
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]], bool]:
     from bot.app import opened
     from bot.cli.mirror import cycle_record
-    from bot.ingest.game_server import GameServerError
+    from bot.ingest.game_server_errors import GameServerError
 
     reports: list[dict[str, Any]] = []
     problems = False

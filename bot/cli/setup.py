@@ -12,11 +12,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bot.cli.common import ExitCode, JsonOption, fail, print_json, run
+from bot.utc import utc_minute
 
 if TYPE_CHECKING:
     from bot.config import Settings
     from bot.health.check_config import Check
-    from bot.ingest.game_server import GameServer, HostKeyChanged, Listing, OfferedKey
+    from bot.ingest.game_server import GameServer
+    from bot.ingest.game_server_errors import HostKeyChanged
+    from bot.ingest.listing import Listing
+    from bot.ingest.ssh_login import OfferedKey
 
 ENV_FILE = Path(".env")
 
@@ -365,7 +369,7 @@ def _try_out(answers: _Answers, fingerprint: str | None, *, accept_new_host_key:
         How many stats files are there; None where it did not work and a person may answer anew. Without a person the
         command ends.
     """
-    from bot.ingest.game_server import GameServerError
+    from bot.ingest.game_server_errors import GameServerError
 
     settings = _settings(answers)
     pin = _Pinning(settings, answers, fingerprint, accept_new_host_key=accept_new_host_key, ask=ask)
@@ -408,7 +412,8 @@ class _Pinning:
         Raises:
             GameServerError: it cannot be listed.
         """
-        from bot.ingest.game_server import HostKeyChanged, HostKeyUnknown, offered_host_key
+        from bot.ingest.game_server_errors import HostKeyChanged, HostKeyUnknown
+        from bot.ingest.ssh_login import offered_host_key
 
         try:
             return await server.listing()
@@ -451,7 +456,7 @@ class _Pinning:
         fail("nothing was pinned", ExitCode.SERVER)
 
     def _pin(self, key: str) -> None:
-        from bot.ingest.game_server import pin_host_key
+        from bot.ingest.ssh_login import pin_host_key
 
         path = self._settings.ssh_known_hosts
         try:
@@ -463,15 +468,13 @@ class _Pinning:
 
 def _tell(listing: Listing, answers: _Answers) -> None:
     """Say what is in the folder, so that a wrong folder or a wrong zone is noticed."""
-    from datetime import UTC, datetime
-
     if not listing.files:
         typer.echo(f"There are no stats files in {answers.folder}: {listing.ignored_names} other names")
         for name in listing.ignored_examples[:5]:
             typer.echo(f"  {name}")
         return
     newest = max(listing.files, key=lambda file: file.name)
-    written = datetime.fromtimestamp(newest.mtime, UTC).strftime("%Y-%m-%d %H:%M UTC")
+    written = utc_minute(newest.mtime)
     typer.echo(f"{len(listing.files):,} stats files; the newest is {newest.name}, written {written}")
     off = zone_error(listing, answers.zone)
     if off:

@@ -40,7 +40,7 @@ def status_command(as_json: JsonOption = False) -> None:
     settings = load()
     overview = run(lambda: _take(settings))
     if as_json:
-        from bot.health.overview import overview_record
+        from bot.health.overview_json import overview_record
 
         print_json(overview_record(overview))
     else:
@@ -55,7 +55,7 @@ async def _take(settings: Settings) -> Overview:
 
     from bot.db import migrate
     from bot.db.engine import Database
-    from bot.health.overview import places_of, take_overview
+    from bot.health.overview_taking import places_of, take_overview
 
     places = places_of(settings)
     database = Database(settings.database_url)

@@ -23,7 +23,7 @@ from bot.community.privacy import hidden_keys
 from bot.db.engine import Database
 from bot.db.schema import destinations, player_names, player_rounds, players, rounds, servers
 from bot.stats.rollups import current_sources
-from bot.stats.sessions import SessionInfo, list_sessions
+from bot.stats.session_list import SessionInfo, list_sessions
 from parsers import strip_colors
 
 MOST_CHOICES: Final = 25

@@ -24,7 +24,8 @@ from bot.stats.errors import AmbiguousError
 from bot.stats.leaderboards import METRICS
 from bot.stats.matches import MatchAnswer, match_answer
 from bot.stats.rounds import find_round, round_answer
-from bot.stats.sessions import ORDER_RULE, SessionAnswer, SessionInfo, find_session, session_answer
+from bot.stats.session_list import SessionInfo
+from bot.stats.sessions import ORDER_RULE, SessionAnswer, find_session, session_answer
 
 SHOWN: Final = ("dpm", "kd", "accuracy", "headshot_percent", "denied_per_minute", "revives")
 """Metrics whose formulas an evening's answer is computed by."""

@@ -19,9 +19,8 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
-from sqlalchemy import and_, case, func, select
+from sqlalchemy import select
 
 from bot.app import archive_poller
 from bot.cogs.access import Level, level_of
@@ -30,9 +29,11 @@ from bot.cogs.face import Face, Question
 from bot.cogs.text import escape, plain
 from bot.community.guilds import VisibleServer
 from bot.community.scope import GuildScope
-from bot.db.schema import destinations, mirror_objects, processed_files, servers
+from bot.db.schema import destinations, servers
 from bot.health.colour import DestinationFacts, judge
-from bot.health.overview import DestinationView, Overview, Places, places_of, take_overview
+from bot.health.overview import DestinationView, Overview, Places
+from bot.health.overview_copies import CopyCounts, copy_counts, files_with_content
+from bot.health.overview_taking import places_of, take_overview
 from bot.ingest.poll import Poller
 from bot.log import Scrubber
 from bot.mirror.book import THERE, WAITING
@@ -165,76 +166,26 @@ async def seen_overview(bot: Face, sight: Sight) -> Overview:
     if sight.whole:
         return overview
     sources = tuple(source for source in overview.sources if source.name in sight.names)
-    counted = await _own_copies(bot, sight.ids)
+    async with bot.database.read() as connection:
+        ids = {row.name: row.id for row in await connection.execute(select(destinations.c.id, destinations.c.name))}
+        copies = await copy_counts(connection, sight.ids)
+        content = await files_with_content(connection, sight.ids)
     known = {place.name for place in places.destinations}
     views = tuple(
-        _narrowed(view, counted.get(view.name, _Own()), places, overview.taken_at)
+        _narrowed(view, copies.get(ids.get(view.name, 0), CopyCounts()), content, places, overview.taken_at)
         for view in overview.destinations
         if view.name in known
     )
     return Overview(overview.taken_at, sources, views)
 
 
-@dataclass(slots=True)
-class _Own:
-    """The copies of some game servers' files at one destination."""
-
-    states: dict[str, int] = dataclasses.field(default_factory=dict)
-    stored_bytes: int = 0
-    unsure: int = 0
-    oldest_pending_at: int | None = None
-    oldest_proof_at: int | None = None
-    with_content: int = 0
-
-
-async def _own_copies(bot: Face, ids: frozenset[int]) -> dict[str, _Own]:
-    m, p = mirror_objects.c, processed_files.c
-    there = m.state.in_(THERE)
-    query = (
-        select(
-            destinations.c.name,
-            m.state,
-            func.count().label("files"),
-            func.sum(case((there, m.size), else_=0)).label("stored_bytes"),
-            func.sum(case((and_(there, m.missing_since.is_not(None)), 1), else_=0)).label("unsure"),
-            func.min(case((m.state.in_(WAITING), m.queued_at))).label("oldest_pending_at"),
-            func.min(case((there, func.coalesce(m.read_at, m.uploaded_at, m.listed_at, m.queued_at)))).label("proof"),
-        )
-        .join(destinations, destinations.c.id == m.destination_id)
-        .where(m.server_id.in_(ids))
-        .group_by(destinations.c.name, m.state)
-    )
-    content = select(func.count()).where(p.sha256.is_not(None), p.server_id.in_(ids))
-    found: dict[str, _Own] = {}
-    async with bot.database.read() as connection:
-        for row in await connection.execute(query):
-            own = found.setdefault(row.name, _Own())
-            own.states[row.state] = row.files
-            own.stored_bytes += int(row.stored_bytes)
-            own.unsure += int(row.unsure)
-            own.oldest_pending_at = _first(own.oldest_pending_at, row.oldest_pending_at)
-            own.oldest_proof_at = _first(own.oldest_proof_at, row.proof)
-        total = int((await connection.execute(content)).scalar_one())
-    for name in bot.app.mirrors.copiers:
-        found.setdefault(name, _Own()).with_content = total
-    return found
-
-
-def _first(*times: Any) -> int | None:
-    return min((int(at) for at in times if at is not None), default=None)
-
-
-def _narrowed(view: DestinationView, own: _Own, places: Places, now: int) -> DestinationView:
+def _narrowed(view: DestinationView, own: CopyCounts, content: int, places: Places, now: int) -> DestinationView:
     """Return a destination as one community sees it: its own files, and how the place itself is."""
     settings = next(place for place in places.destinations if place.name == view.name)
     # Files that a rule keeps away get no row before the next cycle, so with a rule nobody can tell how many wait.
-    untracked = 0 if settings.exclude else max(0, own.with_content - sum(own.states.values()))
-
-    def count(*names: str) -> int:
-        return sum(own.states.get(name, 0) for name in names)
-
+    untracked = 0 if settings.exclude else max(0, content - own.files)
     paused = next((reason.since for reason in view.verdict.reasons if reason.code == "paused"), None)
-    waiting = count(*WAITING) + untracked
+    waiting = own.count(*WAITING) + untracked
     facts = DestinationFacts(
         view.name,
         paused_at=paused,
@@ -242,9 +193,9 @@ def _narrowed(view: DestinationView, own: _Own, places: Places, now: int) -> Des
         failures=view.failures,
         failing_since=view.failing_since,
         error_code=view.error_code,
-        missing=count("missing"),
-        differs=count("differs"),
-        failed=count("failed"),
+        missing=own.count("missing"),
+        differs=own.count("differs"),
+        failed=own.count("failed"),
         unsure=own.unsure,
         pending=waiting,
         oldest_pending_at=own.oldest_pending_at,
@@ -253,14 +204,14 @@ def _narrowed(view: DestinationView, own: _Own, places: Places, now: int) -> Des
         last_check_at=view.last_check_at,
         enabled_at=now,
     )
-    stored = count(*THERE)
+    stored = own.count(*THERE)
     return DestinationView(
         view.name,
         view.kind,
         judge(facts, places.limits, now),
         states=own.states,
         untracked=untracked,
-        expected=stored + waiting + count("differs", "failed"),
+        expected=stored + waiting + own.count("differs", "failed"),
         stored=stored,
         stored_bytes=own.stored_bytes,
         last_listing_at=view.last_listing_at,

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import Table, event, func, insert, select
+from sqlalchemy import Table, Update, bindparam, event, func, insert, select
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
@@ -197,6 +197,11 @@ def chunks(values: Iterable[Any], size: int = 5000) -> Iterable[list[Any]]:
             part = []
     if part:
         yield part
+
+
+def set_by_name(statement: Update, *columns: str) -> Update:
+    """Return an UPDATE that sets each of the columns from the parameter of the same name."""
+    return statement.values({column: bindparam(column) for column in columns})
 
 
 async def upsert(

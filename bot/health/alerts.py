@@ -41,7 +41,8 @@ from bot.health.notifiers import (
     NotifyError,
     webhook,
 )
-from bot.health.overview import Overview, Places, places_of, take_overview
+from bot.health.overview import Overview, Places
+from bot.health.overview_taking import places_of, take_overview
 from bot.health.settings import AlertSettings, alert_settings
 from bot.health.sources import SourceNotes
 from bot.ingest.lease import Lease, LeaseLostError

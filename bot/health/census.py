@@ -22,8 +22,9 @@ from sqlalchemy import and_, exists, select
 from bot.db.engine import Database, chunks
 from bot.db.schema import file_contents, matches, processed_files, rounds
 from bot.ingest.archive import Archive, ArchiveError, content_hash
-from bot.ingest.game_server import GameServerError, RemoteFile
+from bot.ingest.game_server_errors import GameServerError
 from bot.ingest.ledger import Known, Ledger
+from bot.ingest.listing import RemoteFile
 from bot.ingest.poll import Poller
 from parsers import MAX_FILE_BYTES, FileKind, ParseError, parse_file_name
 

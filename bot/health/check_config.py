@@ -362,7 +362,7 @@ def _token(settings: Settings) -> Check:
 async def check_servers(settings: Settings) -> list[Check]:
     """Connect to every game server, list its folder, and say what is there."""
     from bot.ingest.access import game_server
-    from bot.ingest.game_server import GameServerError
+    from bot.ingest.game_server_errors import GameServerError
 
     checks = []
     for item in settings.servers():

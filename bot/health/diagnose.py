@@ -14,7 +14,8 @@ from sqlalchemy import select
 from bot.db.engine import Database, upsert
 from bot.db.schema import properties
 from bot.health.census import Census, FileState, take_census
-from bot.health.examinations import Doctor
+from bot.health.examinations.case import Case
+from bot.health.examinations.doctor import findings_of
 from bot.health.findings import Counts, Diagnosis, Kind, Thresholds
 from bot.ingest.poll import Poller
 
@@ -64,7 +65,7 @@ def diagnose(
         thresholds: when something is worth a word.
         several_servers: name the server in the commands.
     """
-    findings = Doctor(census, previous, thresholds or Thresholds(), several_servers).findings()
+    findings = findings_of(Case(census, previous, thresholds or Thresholds(), several_servers))
     order = [kind.value for kind in Kind]
     findings.sort(key=lambda finding: (-finding.severity.rank, order.index(finding.kind.value), finding.names))
     return Diagnosis(census, tuple(findings), previous)

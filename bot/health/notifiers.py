@@ -6,22 +6,22 @@ anything or becomes a link.
 
 from __future__ import annotations
 
-import ipaddress
 import json
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 import stamina
 import structlog
 
+from bot.addresses import is_local
 from bot.config import ConfigError
 from bot.health.colour import spell
 from bot.health.incidents import Incident, MessageKind
+from bot.utc import utc_minute
 
 log = structlog.get_logger()
 
@@ -114,7 +114,7 @@ def lines_of(incidents: Sequence[Incident]) -> list[tuple[str, str]]:
     """Return, for each incident that is named, its text and the command that mends it (empty: none)."""
     shown: list[tuple[str, str]] = []
     for incident in incidents[:SHOWN]:
-        since = _stamp(incident.began_at)
+        since = utc_minute(incident.began_at)
         if incident.seconds is not None:
             text = f"{incident.title}: it lasted {spell(incident.seconds)}, since {since}"
             shown.append((text, ""))
@@ -124,10 +124,6 @@ def lines_of(incidents: Sequence[Incident]) -> list[tuple[str, str]]:
     if len(incidents) > SHOWN:
         shown.append((f"and {len(incidents) - SHOWN} more", "python -m bot status"))
     return shown
-
-
-def _stamp(at: int) -> str:
-    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
 def harmless(text: str, limit: int) -> str:
@@ -320,17 +316,8 @@ def check_address(address: str) -> None:
         host, parts = None, None
     if parts is None or not host or parts.scheme not in ("http", "https"):
         raise ConfigError("[alerts]: an address has to begin with https:// and name a host")
-    if parts.scheme == "http" and not _on_this_machine(host):
+    if parts.scheme == "http" and not is_local(host):
         raise ConfigError("[alerts]: an address has to begin with https://; http only goes to this machine")
-
-
-def _on_this_machine(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 class JsonWebhook:

@@ -41,9 +41,11 @@ from bot.health import audit
 from bot.health.census import READ_AT_ONCE, Copy, compare_copy, stored_bytes
 from bot.health.replay import BY_HAND, hold_lease, replay_files
 from bot.ingest.archive import ArchiveError, content_hash
-from bot.ingest.game_server import Fetched, GameServerError, RemoteFile
+from bot.ingest.fetching import Fetched
+from bot.ingest.game_server_errors import GameServerError
 from bot.ingest.importer import Incoming, Outcome, Result
 from bot.ingest.lease import LeaseLostError
+from bot.ingest.listing import RemoteFile
 from bot.ingest.poll import BATCH, Poller, Progress
 from parsers import MAX_FILE_BYTES
 

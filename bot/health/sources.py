@@ -14,7 +14,7 @@ from sqlalchemy import select
 
 from bot.db.engine import Database, upsert
 from bot.db.schema import servers, source_conditions
-from bot.ingest.game_server import GameServerError
+from bot.ingest.game_server_errors import GameServerError
 from bot.ingest.poll import PollReport
 
 _COLUMNS = tuple(column.name for column in source_conditions.columns if column.name != "server_id")

@@ -19,7 +19,7 @@ from bot.db.schema import (
     sessions,
 )
 from bot.health.census import Basis, Copy, LedgerFile, compare_copy, ledger_file, stored_bytes
-from bot.ingest.game_server import GameServerError
+from bot.ingest.game_server_errors import GameServerError
 from bot.ingest.poll import Poller
 from bot.mirror.runs import differences, latest_run
 from parsers import PARSER_VERSION

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 
 from bot.config import GameServerSettings, Settings
-from bot.ingest.game_server import GameServer, ServerAddress
+from bot.ingest.game_server import GameServer
+from bot.ingest.ssh_login import ServerAddress
 from parsers import MAX_FILE_BYTES, is_stats_file_name
 
 

@@ -23,9 +23,12 @@ from bot.db.engine import Database, bulk_insert, chunks, upsert
 from bot.db.schema import file_contents, file_versions, processed_files, properties, rounds, servers
 from bot.ingest.archive import content_hash
 from bot.ingest.collector import collector_paused
-from bot.ingest.facts import FactWriter, NewRound, Server, SumKeeper, round_end
+from bot.ingest.facts.awards import write_awards
+from bot.ingest.facts.neighbourhood import NewRound
+from bot.ingest.facts.writer import FactWriter, SumKeeper
 from bot.ingest.lease import Lease
 from bot.ingest.rules import CountingRules
+from bot.ingest.server import Server, round_end
 from parsers import PARSER_VERSION, AwardsFile, FileKind, ParseError, RoundFile, parse_awards_file, parse_file_name
 
 log = structlog.get_logger()
@@ -266,7 +269,7 @@ class Importer:
             if item.awards is not None and (again or outcome.result is not Result.UNCHANGED)
         ]
         if new_awards:
-            await self.facts.write_awards(connection, server, new_awards)
+            await write_awards(connection, server, new_awards)
         return outcomes[: len(batch)]
 
     async def _freed_twins(

@@ -22,10 +22,10 @@ from bot.db.engine import Database, chunks, upsert
 from bot.db.schema import file_contents, processed_files, rounds
 from bot.ingest.archive import Archive, ArchiveError, content_hash
 from bot.ingest.collector import collector_paused
-from bot.ingest.facts import Server
-from bot.ingest.game_server import RemoteFile
 from bot.ingest.importer import RETRY_AFTER, Outcome
 from bot.ingest.lease import Lease
+from bot.ingest.listing import RemoteFile
+from bot.ingest.server import Server
 from parsers import MAX_FILE_BYTES
 
 SUSPICIOUS_DROP = 0.5

@@ -13,11 +13,14 @@ import structlog
 
 from bot.db.engine import chunks
 from bot.ingest.archive import Archive
-from bot.ingest.facts import Server, round_end
-from bot.ingest.game_server import Fetched, FetchFailed, FetchProblem, GameServer, GameServerError, RemoteFile
+from bot.ingest.fetching import Fetched, FetchFailed, FetchProblem
+from bot.ingest.game_server import GameServer
+from bot.ingest.game_server_errors import GameServerError
 from bot.ingest.importer import Importer, Incoming, Outcome, Result
 from bot.ingest.lease import Lease, LeaseLostError
 from bot.ingest.ledger import ArchiveSync, Ledger
+from bot.ingest.listing import RemoteFile
+from bot.ingest.server import Server, round_end
 from parsers import MAX_FILE_BYTES, parse_file_name
 
 log = structlog.get_logger()

@@ -16,7 +16,10 @@ from bot.db.engine import Database, chunks, upsert
 from bot.db.schema import destinations, file_contents, mirror_objects, processed_files, servers
 from bot.mirror.errors import StoreError
 from bot.mirror.settings import Destination
-from bot.mirror.store import Capabilities
+from bot.mirror.store import Capabilities, Proof
+
+BATCH = 64
+"""Files between two looks at the database: whether somebody paused it, and what is new and goes first."""
 
 WAITING = ("pending", "uploading", "missing")
 """States of files that are to be sent. `uploading` outlives its process only where that was killed."""
@@ -25,6 +28,12 @@ THERE = ("present", "verified")
 
 DAMAGED = "damaged"
 """Error code of an object whose bytes were read back and are not ours, whatever the store's mark of it says."""
+
+CHANGED = "changed"
+"""Error code of a file whose content became another one since it was queued or sent."""
+
+NEWER_THERE = "newer_there"
+"""Error code of an object with other bytes that stays, because ours are not known to be the newer ones."""
 
 INTERRUPTED = "interrupted"
 """Error code of a file whose upload began in a process that is no more."""
@@ -73,6 +82,25 @@ class Copy:
     def server(self) -> str:
         """The game server's name: the key's first part."""
         return self.key.partition("/")[0]
+
+    def found(self, etag: str | None, proof: Proof | None, now: int) -> None:
+        """Note that it is there.
+
+        Args:
+            etag: the store's mark of it.
+            proof: what shows that the bytes are ours; None where only name and size do.
+            now: unix seconds.
+        """
+        proven = proof in (Proof.ETAG, Proof.READ)
+        self.state = "verified" if proven else "present"
+        self.reason = self.error_code = self.next_try_at = self.missing_since = None
+        self.tries = 0
+        self.etag = etag
+        self.proof = None if proof is None else proof.value
+        if proven:
+            self.verified_at = now
+        if proof is Proof.READ:
+            self.read_at = now
 
 
 _OF_A_COPY = itemgetter(
@@ -229,7 +257,7 @@ class Book:
                     new.append(values)
                 else:
                     values["reason"] = values["reason"] or "its content changed on the game server"
-                    values["error_code"] = "changed" if rule is None else None
+                    values["error_code"] = CHANGED if rule is None else None
                     changed.append(values)
         if new or changed:
             async with self.database.write() as connection:

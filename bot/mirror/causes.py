@@ -11,17 +11,17 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from bot.ingest.archive import REPLACED
-from bot.mirror.book import DAMAGED, INTERRUPTED, THERE, Copy
+from bot.mirror.book import CHANGED, DAMAGED, INTERRUPTED, THERE, Copy
 from bot.mirror.errors import cleaned
 from bot.mirror.evidence import Closer, Evidence, Facts, Judgement, plainly_there
 from bot.mirror.runs import Cause, Difference
 from bot.mirror.store import HiddenKind, ObjectInfo, Proof
+from bot.utc import utc_second
 from parsers import is_stats_file_name
 
 AGE_PATTERN = 10
 """Files that have to be gone, and to be left, before their ages alone prove that a rule of the store's removed them."""
 
-CHANGED = "changed"
 _SOURCE = "source"
 
 
@@ -126,7 +126,7 @@ class _Judge:
             return Cause.UPLOAD_INTERRUPTED, f"{equal}; its upload got through, and nobody was left to note it"
         if copy.state == "missing":
             if copy.missing_since is not None and info.last_modified.timestamp() <= copy.missing_since:
-                since = f"the store has it since {_when(info.last_modified.timestamp())}"
+                since = f"the store has it since {utc_second(info.last_modified.timestamp())}"
                 return Cause.LISTING_STALE, f"{equal}; {since}, before a listing did not show it"
             return Cause.UNEXPLAINED, f"{equal}; it was missing, and nothing here sent it again"
         if copy.state == "differs":
@@ -222,7 +222,7 @@ class _Judge:
     def _why_missing(self, copy: Copy) -> tuple[Cause, str]:
         marker = self._hidden_now.get(copy.key)
         if marker is not None:
-            since = _when(marker.at.timestamp())
+            since = utc_second(marker.at.timestamp())
             return Cause.OLD_VERSION, f"a hide marker of {since} covers it; its bytes are there as an earlier version"
         moved = self._found_outside(copy)
         if moved is not None:
@@ -234,9 +234,9 @@ class _Judge:
         if elsewhere is not None:
             return Cause.DUPLICATE, f"its bytes lie under {cleaned(elsewhere)}: it was moved there"
         if copy.listed_at is not None:
-            return Cause.UNEXPLAINED, f"it was listed since {_when(copy.listed_at)}; nothing says who removed it"
+            return Cause.UNEXPLAINED, f"it was listed since {utc_second(copy.listed_at)}; nothing says who removed it"
         if copy.uploaded_at is not None:
-            sent = _when(copy.uploaded_at)
+            sent = utc_second(copy.uploaded_at)
             return Cause.UNEXPLAINED, f"the store said on {sent} that it took it, and no listing ever showed it"
         return Cause.UNEXPLAINED, "it was believed to be there; nothing says who removed it"
 
@@ -257,10 +257,10 @@ class _Judge:
             if rule.days is not None:
                 due = datetime.fromtimestamp(stored, UTC) + timedelta(days=rule.days)
             if due is not None and due.timestamp() <= self.evidence.now:
-                limit = f"{rule.days} days" if rule.days is not None else _when(due.timestamp())
+                limit = f"{rule.days} days" if rule.days is not None else utc_second(due.timestamp())
                 return f"the store's lifecycle rule {cleaned(rule.name)} removes objects after {limit}"
         if self._removed_by_age is not None and stored <= self._removed_by_age:
-            until = _when(self._removed_by_age)
+            until = utc_second(self._removed_by_age)
             return f"everything stored until {until} is gone, everything after is there, as a rule by age leaves it"
         return None
 
@@ -281,7 +281,8 @@ class _Judge:
             self._count(copy, "quarantined")
             gone_at = self._facts(copy).gone_at
             if gone_at is not None:
-                rule = f"the game server dropped it on {_when(gone_at)}, and neither archive nor database has its bytes"
+                gone = utc_second(gone_at)
+                rule = f"the game server dropped it on {gone}, and neither archive nor database has its bytes"
                 self._differs(copy, "quarantined", Cause.SOURCE_DELETED, rule)
             else:
                 rule = "neither archive nor database has its bytes (source); the game server may still have them"
@@ -319,7 +320,7 @@ class _Judge:
             return Cause.OUTSIDE_PREFIX, moved
         if facts.played_at is None:
             return Cause.UNEXPLAINED, "it was never sent, and its name does not tell when it was played"
-        played, enabled = _when(facts.played_at), _when(self.evidence.enabled_at)
+        played, enabled = utc_second(facts.played_at), utc_second(self.evidence.enabled_at)
         if facts.played_at < self.evidence.enabled_at:
             return Cause.DESTINATION_ADDED_LATER, f"it was played on {played}; files go there since {enabled}"
         return Cause.QUEUED, f"it was played on {played}, and its turn has not come"
@@ -365,7 +366,7 @@ class _Judge:
         if info.key in self.evidence.without_content:
             gone_at = self.evidence.without_content[info.key]
             if gone_at is not None:
-                rule = f"the ledger never had its bytes, and the game server dropped it on {_when(gone_at)}"
+                rule = f"the ledger never had its bytes, and the game server dropped it on {utc_second(gone_at)}"
                 return Cause.SOURCE_DELETED, rule
             return Cause.UNEXPLAINED, "the ledger knows its name and does not have its bytes"
         if known_server and is_stats_file_name(name):
@@ -383,7 +384,8 @@ class _Judge:
             return Cause.DUPLICATE, f"it has the bytes of {cleaned(beside)}, which is there too"
         stored = info.last_modified.timestamp()
         if stored < self.evidence.enabled_at:
-            when = f"it was stored on {_when(stored)}, and files go there since {_when(self.evidence.enabled_at)}"
+            enabled = utc_second(self.evidence.enabled_at)
+            when = f"it was stored on {utc_second(stored)}, and files go there since {enabled}"
             return Cause.UPLOADED_BEFORE_TRACKING, f"it has the bytes of {cleaned(holders[0])}; {when}"
         lost = {copy.key for copy in self.evidence.copies if copy.state in (*THERE, "missing")}
         if lost.intersection(holders):
@@ -399,7 +401,7 @@ class _Judge:
         }
         for item in self.evidence.hidden or ():
             self.result.states["hidden"] += 1
-            rule = f"{words[item.kind]}, of {_when(item.at.timestamp())}"
+            rule = f"{words[item.kind]}, of {utc_second(item.at.timestamp())}"
             self._beyond(item.key, Cause.OLD_VERSION, rule, item.size, None)
         for info in self.evidence.outside or ():
             self.result.states["outside"] += 1
@@ -462,7 +464,3 @@ def command_for(found: Difference, destination: str) -> str | None:
     if found.cause is Cause.UNEXPLAINED and found.name is not None:
         return f"{bot} mirror sync {destination}"
     return None
-
-
-def _when(at: float) -> str:
-    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import ipaddress
 import os
 import re
 from pathlib import Path
@@ -13,6 +12,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from bot.addresses import is_local
 from bot.mirror.errors import PackageMissing, StoreAuth
 from bot.mirror.store import ObjectStore
 
@@ -124,7 +124,7 @@ class DestinationSettings(BaseModel):
             raise ValueError("ENDPOINT has to begin with https:// and name a host")
         if parts.username or parts.password or parts.query or parts.fragment:
             raise ValueError("ENDPOINT must not hold a password, a query or a fragment")
-        if parts.scheme == "http" and not self.allow_http and not _on_this_machine(parts.hostname):
+        if parts.scheme == "http" and not self.allow_http and not is_local(parts.hostname):
             raise ValueError("ENDPOINT is http: keys would go over the network in the clear; use https, or ALLOW_HTTP")
 
     @property
@@ -196,12 +196,3 @@ def require(package: str, destination: str) -> ModuleType:
             f"the package {package} is not installed ({type(error).__name__})",
             f"Install it: pip install {package}. Other destinations go on without it",
         ) from error
-
-
-def _on_this_machine(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

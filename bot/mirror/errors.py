@@ -177,3 +177,8 @@ def cleaned(text: str, secrets: Iterable[str] = ()) -> str:
             text = text.replace(secret, "***")
     text = " ".join(re.sub(r"[^\x20-\x7e\u00a0-\u2027\u202f-\ud7ff]", " ", text).split()).rstrip(".")
     return text if len(text) <= _LONGEST_REASON else text[:_LONGEST_REASON] + "…"
+
+
+def disk_full(error: StoreError) -> bool:
+    """Tell whether a destination has no room left, which no other try mends."""
+    return isinstance(error, Refused) and error.reason == "DiskFull"

@@ -213,7 +213,7 @@ class _Look:
         """Compare listed objects with the files whose key they have."""
         listed = [(copy, listing[copy.key]) for copy in copies if copy.key in listing]
         for part in chunks(listed, BATCH):
-            contents = await self.copier.contents([copy for copy, _ in part])
+            contents = await self.copier.contents.of([copy for copy, _ in part])
             to_read: list[str] = []
             for copy, info in part:
                 ours = contents.get((copy.server_id, copy.name))

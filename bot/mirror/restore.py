@@ -23,7 +23,8 @@ from bot.ingest.ledger import Ledger
 from bot.ingest.poll import Poller
 from bot.ingest.rules import CountingRules
 from bot.mirror.bodies import md5_of
-from bot.mirror.copy import Copier, fetch
+from bot.mirror.copy import Copier
+from bot.mirror.fetching import fetch
 from bot.mirror.store import SNAPSHOTS, ObjectInfo, ObjectStore
 from bot.stats.export import dump_line, export
 from parsers import MAX_FILE_BYTES, is_stats_file_name

@@ -19,11 +19,12 @@ from bot.db.schema import mirror_objects
 from bot.health import audit
 from bot.ingest.archive import content_hash
 from bot.mirror.book import DAMAGED, THERE, Copy, copy_of
-from bot.mirror.copy import STOP_AFTER, Copier
+from bot.mirror.copy import Copier
 from bot.mirror.errors import BucketMissing, ContentMismatch, NotFound, StoreAuth, StoreError, Throttled, TooLarge
 from bot.mirror.gather import each, read_bytes
 from bot.mirror.reconcile import LEASE_WAIT, SCHEDULE
 from bot.mirror.report import Ended
+from bot.mirror.sending import STOP_AFTER
 from bot.mirror.store import ObjectStore, Proof
 
 BATCH = 64

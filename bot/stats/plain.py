@@ -53,8 +53,16 @@ def plain(value: Any) -> Any:
 
 
 def spreadsheet_cell(value: Any) -> Any:
-    """Return a value fit for a spreadsheet: what comes from outside must not become a formula, nor move the cursor."""
+    """Return a value fit for a spreadsheet: what comes from outside must not become a formula, nor move the cursor.
+
+    A text that a spreadsheet would take for a formula begins with an apostrophe, and characters that cannot be printed
+    are replaced. True and false are 1 and 0, which a spreadsheet of every language adds up.
+    """
+    if isinstance(value, bool):
+        return int(value)
     if not isinstance(value, str):
         return value
-    text = "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in value)
+    text = value
+    if not value.isprintable():
+        text = "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in value)
     return f"'{text}" if text.startswith(("=", "+", "-", "@")) else text

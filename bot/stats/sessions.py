@@ -10,7 +10,7 @@ from functools import cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, Select, and_, bindparam, distinct, func, or_, select
+from sqlalchemy import Select, and_, bindparam, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.db.schema import matches, player_rounds, players, rounds, servers, sessions
@@ -29,6 +29,7 @@ from bot.stats.matches import (
 )
 from bot.stats.naming import as_called
 from bot.stats.periods import midnight
+from bot.stats.session_list import SESSION_COLUMNS, session_infos, session_scope
 from bot.stats.teams import LineUp, SidesOfRound, TeamLabel, find_line_ups
 from bot.stats.totals import Totals, round_rows, sums
 from parsers import MapResult
@@ -44,45 +45,6 @@ ORDER_RULE = (
     "A measure that the files of the session do not have is left out."
 )
 """How the players of a session are ordered, for people. The first one is the session's MVP."""
-
-
-@dataclass(frozen=True, slots=True)
-class SessionInfo:
-    """A session in a list. Times are unix seconds.
-
-    `day` is the server's local date of its start and `number` its place among the counted sessions of that day, from
-    1; `selector` finds it again. `counted` is False where only bots played, or too few people.
-    """
-
-    id: int
-    server: ServerInfo
-    started_at: int
-    ended_at: int
-    counted: bool
-    day: date
-    number: int
-    alone_that_day: bool
-    rounds: int
-    matches: int
-
-    @property
-    def selector(self) -> str:
-        """The words that find this session again; a date where that says which one."""
-        return str(self.day) if self.alone_that_day else f"{self.day}#{self.number}"
-
-    @property
-    def seconds(self) -> int:
-        """From the first round's start to the last one's end."""
-        return self.ended_at - self.started_at
-
-
-@dataclass(frozen=True, slots=True)
-class SessionPage:
-    """Some sessions, recent first, of `total`."""
-
-    sessions: tuple[SessionInfo, ...]
-    total: int
-    offset: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,110 +134,6 @@ class SessionAnswer:
         return tuple(dict.fromkeys(item.match.map_name for item in self.matches))
 
 
-_SESSION = (
-    sessions.c.id,
-    sessions.c.started_at,
-    sessions.c.ended_at,
-    sessions.c.counted,
-    servers.c.id.label("server_id"),
-    servers.c.name.label("server_name"),
-    servers.c.time_zone,
-)
-
-
-# ---------------------------------------------------------------------- lists
-
-
-async def list_sessions(
-    connection: AsyncConnection,
-    *,
-    server: ServerNames = None,
-    offset: int = 0,
-    limit: int = 10,
-    all_kinds: bool = False,
-) -> SessionPage:
-    """List sessions, recent first.
-
-    Args:
-        connection: to read from.
-        server: name of the game server, or names; all if None.
-        offset: how many of the most recent to skip.
-        limit: how many to return at most.
-        all_kinds: also those that do not count (bots, too few people, filler maps).
-    """
-    scope = _scope(server, all_kinds)
-    counting = select(func.count()).select_from(sessions).join(servers, servers.c.id == sessions.c.server_id)
-    total = (await connection.execute(counting.where(*scope))).scalar_one()
-    query = (
-        select(*_SESSION)
-        .join(servers, servers.c.id == sessions.c.server_id)
-        .where(*scope)
-        .order_by(sessions.c.started_at.desc(), sessions.c.id.desc())
-        .offset(offset)
-        .limit(limit)
-    )
-    found = (await connection.execute(query)).all()
-    return SessionPage(tuple(await _infos(connection, found, scope)), total, offset)
-
-
-def _scope(server: ServerNames, all_kinds: bool) -> list[ColumnElement[bool]]:
-    scope = on_servers(server)
-    if not all_kinds:
-        scope.append(sessions.c.counted.is_(True))
-    return scope
-
-
-async def _infos(
-    connection: AsyncConnection, found: Sequence[Any], scope: Sequence[ColumnElement[bool]]
-) -> list[SessionInfo]:
-    """Return the sessions of some rows, each numbered among all of the scope that began on its local day."""
-    if not found:
-        return []
-    zones = {row.time_zone: ZoneInfo(row.time_zone) for row in found}
-    days = [datetime.fromtimestamp(row.started_at, zones[row.time_zone]).date() for row in found]
-    # A day of any zone lies within these; two queries in all, however long the page is.
-    low = min(row.started_at for row in found) - 2 * 86400
-    high = max(row.started_at for row in found) + 2 * 86400
-    neighbours = (
-        select(sessions.c.id, sessions.c.started_at, servers.c.time_zone)
-        .join(servers, servers.c.id == sessions.c.server_id)
-        .where(*scope, sessions.c.started_at.between(low, high))
-        .order_by(sessions.c.started_at, sessions.c.id)
-    )
-    that_day: dict[date, list[int]] = {}
-    for row in await connection.execute(neighbours):
-        zone = zones.setdefault(row.time_zone, ZoneInfo(row.time_zone))
-        that_day.setdefault(datetime.fromtimestamp(row.started_at, zone).date(), []).append(row.id)
-    numbers = (func.count().label("rounds"), func.count(distinct(rounds.c.match_id)).label("matches"))
-    counting = (
-        select(rounds.c.session_id, *numbers)
-        .where(rounds.c.session_id.in_([row.id for row in found]))
-        .group_by(rounds.c.session_id)
-    )
-    counts = {row.session_id: row for row in await connection.execute(counting)}
-    infos = []
-    for row, day in zip(found, days, strict=True):
-        ids = that_day.get(day, [])
-        infos.append(
-            SessionInfo(
-                id=row.id,
-                server=ServerInfo(row.server_id, row.server_name, row.time_zone),
-                started_at=row.started_at,
-                ended_at=row.ended_at,
-                counted=bool(row.counted),
-                day=day,
-                number=ids.index(row.id) + 1 if row.id in ids else 1,
-                alone_that_day=len(ids) <= 1,
-                rounds=counts[row.id].rounds if row.id in counts else 0,
-                matches=counts[row.id].matches if row.id in counts else 0,
-            )
-        )
-    return infos
-
-
-# ---------------------------------------------------------------------- one of them
-
-
 async def find_session(connection: AsyncConnection, selector: str = "last", *, server: ServerNames = None) -> int:
     """Return the id of the session that a person means.
 
@@ -303,7 +161,7 @@ async def find_session(connection: AsyncConnection, selector: str = "last", *, s
         return await _of_day(connection, day, int(dated[2]) if dated[2] else None, server)
     if re.fullmatch(r"\d{1,15}", wanted, re.ASCII):
         query = select(sessions.c.id).join(servers, servers.c.id == sessions.c.server_id)
-        query = query.where(sessions.c.id == int(wanted), *_scope(server, all_kinds=True))
+        query = query.where(sessions.c.id == int(wanted), *session_scope(server, all_kinds=True))
         session_id: int | None = (await connection.execute(query)).scalar_one_or_none()
         if session_id is None:
             raise NotFoundError(f"there is no session {wanted}" + of_servers(server))
@@ -315,7 +173,7 @@ async def _last(connection: AsyncConnection, server: ServerNames) -> int:
     query = (
         select(sessions.c.id)
         .join(servers, servers.c.id == sessions.c.server_id)
-        .where(*_scope(server, all_kinds=False))
+        .where(*session_scope(server, all_kinds=False))
         .order_by(sessions.c.ended_at.desc(), sessions.c.id.desc())
         .limit(1)
     )
@@ -350,7 +208,7 @@ async def _of_day(connection: AsyncConnection, day: date, number: int | None, se
         low, high = midnight(day, zone), midnight(day + timedelta(days=1), zone)
         begun.append(and_(sessions.c.server_id.in_(ids), sessions.c.started_at >= low, sessions.c.started_at < high))
         played.append(and_(rounds.c.server_id.in_(ids), rounds.c.ended_at >= low, rounds.c.started_at < high))
-    query = select(*_SESSION).join(servers, servers.c.id == sessions.c.server_id)
+    query = select(*SESSION_COLUMNS).join(servers, servers.c.id == sessions.c.server_id)
     query = query.order_by(sessions.c.started_at, sessions.c.id)
     counted = sessions.c.counted.is_(True)
     # What nobody counts is found only where nothing better is there.
@@ -367,7 +225,9 @@ async def _of_day(connection: AsyncConnection, day: date, number: int | None, se
         return int(found[number - 1].id)
     if len(found) == 1:
         return int(found[0].id)
-    infos = await _infos(connection, found, _scope(server, all_kinds=not all(row.counted for row in found)))
+    infos = await session_infos(
+        connection, found, session_scope(server, all_kinds=not all(row.counted for row in found))
+    )
     raise AmbiguousError(f"{len(found)} sessions on {day}: add #1 to #{len(found)}", infos)
 
 
@@ -377,7 +237,7 @@ async def _of_day(connection: AsyncConnection, day: date, number: int | None, se
 @cache
 def _session_query() -> Select[Any]:
     return (
-        select(*_SESSION)
+        select(*SESSION_COLUMNS)
         .join(servers, servers.c.id == sessions.c.server_id)
         .where(sessions.c.id == bindparam("session"))
     )

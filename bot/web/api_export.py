@@ -12,7 +12,8 @@ from sqlalchemy import case, select, tuple_
 from starlette.responses import StreamingResponse
 
 from bot.db.schema import hidden_players, player_rounds, players, rounds, servers
-from bot.web.api_games import MapName, PeriodText, Server, scope_of
+from bot.stats.plain import spreadsheet_cell
+from bot.web.api_games import Asked, AskedScope
 from bot.web.auth import Games
 from bot.web.problems import ProblemError, responses
 from bot.web.state import State, WebState
@@ -21,9 +22,6 @@ router = APIRouter(prefix="/api/export", tags=["export"], responses=responses(40
 
 ROUNDS_AT_ONCE = 500
 """Rounds that are read together; the database is let go of between two such parts."""
-
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
-"""What a spreadsheet takes for the beginning of a formula. Players choose their names."""
 
 _HEAD: Final = ("server", "file", "map", "number", "ended_at", "counted", "guid", "name", "side")
 _NUMBERS: Final = tuple(
@@ -47,22 +45,20 @@ Counted = Annotated[bool, Query(description="only rounds that count")]
 async def as_csv(
     state: State,
     _: Games,
-    period: PeriodText = "all",
-    server: Server = None,
-    map_name: MapName = None,
+    asked: Asked,
     counted: Counted = True,
 ) -> StreamingResponse:
     """Write one line for each player and round, the oldest first; a number that a file does not tell is empty.
 
     Who does not want to be shown has neither name nor GUID. A text that a spreadsheet would take for a formula begins
-    with an apostrophe.
+    with an apostrophe, and a character that cannot be printed is replaced.
     """
-    conditions = await _conditions(state, period, server, map_name, counted=counted)
+    conditions = await _conditions(state, asked, counted=counted)
 
     async def lines() -> AsyncIterator[str]:
         yield _csv([COLUMNS])
         async for part in _parts(state, conditions):
-            yield _csv([[_cell(value) for value in row] for row in part])
+            yield _csv([[spreadsheet_cell(value) for value in row] for row in part])
 
     return StreamingResponse(lines(), media_type="text/csv; charset=utf-8", headers=_as_file("player-rounds.csv"))
 
@@ -83,9 +79,7 @@ async def as_parquet(
     request: Request,
     state: State,
     _: Games,
-    period: PeriodText = "all",
-    server: Server = None,
-    map_name: MapName = None,
+    asked: Asked,
     counted: Counted = True,
 ) -> StreamingResponse:
     """Write the same rows as the CSV with their types. Takes the package pyarrow."""
@@ -97,7 +91,7 @@ async def as_parquet(
         ) from error
     from bot.web.parquet import stream
 
-    conditions = await _conditions(state, period, server, map_name, counted=counted)
+    conditions = await _conditions(state, asked, counted=counted)
     return StreamingResponse(
         stream(COLUMNS, _parts(state, conditions)),
         media_type="application/vnd.apache.parquet",
@@ -105,16 +99,14 @@ async def as_parquet(
     )
 
 
-async def _conditions(
-    state: WebState, period: str, server: str | None, map_name: str | None, *, counted: bool
-) -> list[Any]:
+async def _conditions(state: WebState, asked: AskedScope, *, counted: bool) -> list[Any]:
     async with state.database.read() as connection:
-        scope = await scope_of(connection, period, server, map_name, state.clock())
+        scope = await asked.scope(connection, state.clock())
     found: list[Any] = [players.c.is_bot.is_(False)]
-    if server is not None:
-        found.append(servers.c.name == server)
-    if map_name is not None:
-        found.append(rounds.c.map_name == map_name.lower())
+    if asked.server is not None:
+        found.append(servers.c.name == asked.server)
+    if asked.map_name is not None:
+        found.append(rounds.c.map_name == asked.map_name.lower())
     if scope.period.since is not None:
         found.append(rounds.c.started_at >= scope.period.since)
     if scope.period.until is not None:
@@ -157,12 +149,6 @@ def _csv(rows: Sequence[Sequence[Any]]) -> str:
     text = io.StringIO()
     csv.writer(text, lineterminator="\r\n").writerows(rows)
     return text.getvalue()
-
-
-def _cell(value: Any) -> Any:
-    if isinstance(value, bool):
-        return int(value)
-    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value
 
 
 def _as_file(name: str) -> dict[str, str]:

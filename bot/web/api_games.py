@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import APIRouter, Depends, Path, Query, Request
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 from starlette.responses import Response
@@ -58,6 +59,27 @@ async def scope_of(
         raise NotFoundError(f"there is no server {server!r}; known: {known}")
     zone = ZoneInfo(mine[0].time_zone if mine else "UTC")
     return Scope(parse_period(period, zone, time.time() if now is None else now), server, map_name)
+
+
+@dataclass(frozen=True, slots=True)
+class AskedScope:
+    """The scope of a question as a request writes it: a time, a game server, a map."""
+
+    period: str
+    server: str | None
+    map_name: str | None
+
+    async def scope(self, connection: AsyncConnection, now: float) -> Scope:
+        """Return what it says; raises as `scope_of` does."""
+        return await scope_of(connection, self.period, self.server, self.map_name, now)
+
+
+def _asked(period: PeriodText = "all", server: Server = None, map_name: MapName = None) -> AskedScope:
+    return AskedScope(period, server, map_name)
+
+
+Asked = Annotated[AskedScope, Depends(_asked)]
+"""The parameters `period`, `server` and `map` of a request."""
 
 
 # ---------------------------------------------------------------------- sessions
@@ -198,15 +220,13 @@ async def player(
     request: Request,
     state: State,
     _: Games,
+    asked: Asked,
     player: Annotated[str, Path(max_length=64, pattern=TEXT, description="GUID or name", examples=["1F0A5B3C"])],
-    period: PeriodText = "all",
-    server: Server = None,
-    map_name: MapName = None,
 ) -> Response:
     """Answer about one player over a period, a server or a map."""
     async with state.database.read() as connection:
         found = await shown_player(request, connection, player)
-        scope = await scope_of(connection, period, server, map_name, state.clock())
+        scope = await asked.scope(connection, state.clock())
         return json_answer(request, await player_answer(connection, found.id, scope=scope))
 
 
@@ -224,15 +244,13 @@ async def leaderboards(
     request: Request,
     state: State,
     _: Games,
+    asked: Asked,
     metric: Annotated[str, Path(max_length=40, pattern=TEXT, examples=["dpm"])],
-    period: PeriodText = "all",
-    server: Server = None,
-    map_name: MapName = None,
     min_rounds: Annotated[int | None, Query(ge=1, le=100_000, description="rounds that it takes to be ranked")] = None,
     limit: Limit = 25,
 ) -> Response:
     """Rank the players by a metric; the minimum of rounds (and shots or kills) is part of the answer."""
     async with state.database.read() as connection:
-        scope = await scope_of(connection, period, server, map_name, state.clock())
+        scope = await asked.scope(connection, state.clock())
         found = await leaderboard(connection, metric, scope=scope, min_rounds=min_rounds, limit=limit)
     return json_answer(request, found)

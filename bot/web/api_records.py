@@ -16,7 +16,7 @@ from bot.stats.record_lines import Grain
 from bot.stats.records import Records, records
 from bot.stats.records_overview import all_records
 from bot.stats.weapons import WeaponOrder, WeaponSums, find_weapon, weapon_answer, weapon_table
-from bot.web.api_games import TEXT, Limit, MapName, PeriodText, Server, scope_of
+from bot.web.api_games import TEXT, Asked, Limit, PeriodText, Server, scope_of
 from bot.web.auth import Games
 from bot.web.privacy import shown, shown_player
 from bot.web.problems import responses
@@ -106,18 +106,16 @@ async def compared(
     request: Request,
     state: State,
     _: Games,
+    asked: Asked,
     player: Annotated[
         list[Annotated[str, Query(max_length=64, pattern=TEXT)]],
         Query(min_length=FEWEST, max_length=MOST, description="GUIDs or names", examples=[["anna", "bert"]]),
     ],
-    period: PeriodText = "all",
-    server: Server = None,
-    map_name: MapName = None,
 ) -> Response:
     """Compare two to four players: each metric with its percentile, and maps with and against each other."""
     async with state.database.read() as connection:
         ids = [(await shown_player(request, connection, text)).id for text in player]
-        scope = await scope_of(connection, period, server, map_name, state.clock())
+        scope = await asked.scope(connection, state.clock())
         return json_answer(request, await compare(connection, ids, scope=scope))
 
 
@@ -126,14 +124,12 @@ async def best_of_all(
     request: Request,
     state: State,
     _: Games,
+    asked: Asked,
     grain: Grain = Grain.ROUND,
-    period: PeriodText = "all",
-    server: Server = None,
-    map_name: MapName = None,
 ) -> Response:
     """Answer with one mark of each kind; `left_out` says which rounds are not believed, and why."""
     async with state.database.read() as connection:
-        scope = await scope_of(connection, period, server, map_name, state.clock())
+        scope = await asked.scope(connection, state.clock())
         return json_answer(request, list(await all_records(connection, grain=grain, scope=scope)))
 
 
@@ -142,16 +138,14 @@ async def best_of_one(
     request: Request,
     state: State,
     _: Games,
+    asked: Asked,
     metric: Annotated[str, Path(max_length=40, pattern=TEXT, examples=["kills"])],
     grain: Grain = Grain.ROUND,
-    period: PeriodText = "all",
-    server: Server = None,
-    map_name: MapName = None,
     limit: Limit = 10,
 ) -> Response:
     """Answer with the best marks of a metric in one round, match or session."""
     async with state.database.read() as connection:
-        scope = await scope_of(connection, period, server, map_name, state.clock())
+        scope = await asked.scope(connection, state.clock())
         return json_answer(request, await records(connection, metric, grain=grain, scope=scope, limit=limit))
 
 
@@ -188,13 +182,11 @@ async def weapons(
     request: Request,
     state: State,
     _: Games,
-    period: PeriodText = "all",
-    server: Server = None,
-    map_name: MapName = None,
+    asked: Asked,
 ) -> Response:
     """List the weapons, most kills first."""
     async with state.database.read() as connection:
-        scope = await scope_of(connection, period, server, map_name, state.clock())
+        scope = await asked.scope(connection, state.clock())
         table = await weapon_table(connection, scope=scope)
     lines = tuple(UsedWeapon(WeaponNumbers.of(line.sums), line.players, line.kill_share) for line in table.weapons)
     return json_answer(request, UsedWeapons(table.scope, lines, table.why_empty))
@@ -205,17 +197,15 @@ async def one_weapon(
     request: Request,
     state: State,
     _: Games,
+    asked: Asked,
     name: Annotated[str, Path(max_length=40, pattern=TEXT, examples=["mp40"])],
     order: WeaponOrder | None = None,
-    period: PeriodText = "all",
-    server: Server = None,
-    map_name: MapName = None,
     limit: Limit = 10,
 ) -> Response:
     """Rank the players of one weapon."""
     weapon = find_weapon(name)
     async with state.database.read() as connection:
-        scope = await scope_of(connection, period, server, map_name, state.clock())
+        scope = await asked.scope(connection, state.clock())
         found = shown(request, await weapon_answer(connection, weapon, order=order, scope=scope, limit=limit))
     entries = tuple(
         WeaponPlace(entry.rank, entry.player, entry.value, WeaponNumbers.of(entry.sums)) for entry in found.entries

@@ -7,7 +7,8 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Request
 from starlette.responses import Response
 
-from bot.health.overview import DestinationView, Overview, overview_record
+from bot.health.overview import DestinationView, Overview
+from bot.health.overview_json import overview_record
 from bot.mirror.inspect import inspected, inspection_record
 from bot.mirror.settings import Destination
 from bot.stats.errors import NotFoundError

@@ -14,9 +14,9 @@ from starlette.responses import Response
 from bot.db.schema import servers
 from bot.health.timeline import FileHistory, file_history
 from bot.ingest.archive import Archive
-from bot.ingest.facts import Server as GameServer
 from bot.ingest.ledger import Ledger
 from bot.ingest.poll import Poller
+from bot.ingest.server import Server as GameServer
 from bot.stats.errors import NotFoundError
 from bot.web import places
 from bot.web.access import Identity

@@ -11,7 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.db.schema import destinations, mirror_objects, processed_files, servers
 from bot.health.colour import Colour, worst
-from bot.health.overview import DestinationView, Overview, take_overview
+from bot.health.overview import DestinationView, Overview
+from bot.health.overview_taking import take_overview
 from bot.mirror.runs import drift
 from bot.web.access import Identity
 from bot.web.charts import Series

@@ -12,6 +12,7 @@ from prometheus_client.registry import Collector
 from sqlalchemy import func, select
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
+from bot.addresses import is_local
 from bot.community.tokens import same
 from bot.db import migrate
 from bot.db.engine import DatabaseError
@@ -20,7 +21,6 @@ from bot.health.metrics import Metric, metrics_of
 from bot.web.gate import CHALLENGE
 from bot.web.places import overview
 from bot.web.problems import ProblemError
-from bot.web.settings import is_local
 from bot.web.state import State, WebState
 
 router = APIRouter(include_in_schema=False)

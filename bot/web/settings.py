@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import ipaddress
 import os
 from typing import Annotated
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from bot.addresses import is_local
 from bot.config import Settings
 
 LOCAL_HOSTS = ("localhost", "127.0.0.1", "[::1]")
@@ -116,16 +116,6 @@ class WebSettings(BaseModel):
 
 def _secret(variable: str | None) -> str | None:
     return (os.environ.get(variable, "").strip() or None) if variable else None
-
-
-def is_local(host: str) -> bool:
-    """Tell whether an address is one of this machine alone."""
-    if host in LOCAL_HOSTS:
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def web_settings(settings: Settings) -> WebSettings:

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 
 from fastapi import Depends, Request
 
+from bot.addresses import is_local
 from bot.cards.studio import Studio
 from bot.community.keys import Keys
-from bot.health.overview import Places, places_of
+from bot.health.overview import Places
+from bot.health.overview_taking import places_of
 from bot.web.access import Logins, Sessions
 from bot.web.live import Pulse
-from bot.web.settings import WebSettings, is_local
+from bot.web.settings import WebSettings
 
 if TYPE_CHECKING:
     from bot.app import App

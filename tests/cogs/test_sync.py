@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import update
 
 from bot.db.schema import mirror_objects, processed_files
-from bot.health.overview import places_of, take_overview
+from bot.health.overview_taking import places_of, take_overview
 from bot.locales import UNKNOWN
 from tests.cogs.copies import FILES, SECRET, House, a_house, answered, attachment, bucket_at, folder_of, record, told
 from tests.health.conftest import moto

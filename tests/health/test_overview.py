@@ -13,7 +13,9 @@ from bot.db.engine import Database
 from bot.db.schema import destinations, mirror_objects, processed_files
 from bot.health.colour import Colour
 from bot.health.metrics import Counters, Metric, metrics_of
-from bot.health.overview import Overview, Places, overview_record, take_overview
+from bot.health.overview import Overview, Places
+from bot.health.overview_json import overview_record
+from bot.health.overview_taking import take_overview
 from bot.health.settings import Limits
 from bot.health.sources import SourceNotes
 from bot.ingest.importer import Result

@@ -12,9 +12,9 @@ from sqlalchemy import select
 
 from bot.db.engine import Database
 from bot.db.schema import player_names, players, processed_files
-from bot.ingest.facts import Server
 from bot.ingest.importer import Importer, Incoming, Outcome
 from bot.ingest.rules import CountingRules
+from bot.ingest.server import Server
 from bot.stats.export import dump_line, export
 
 ZONE = "Europe/Ljubljana"

@@ -15,7 +15,7 @@ from bot.db.engine import Database, bulk_insert
 from bot.db.schema import metadata
 from bot.ingest import poll as poll_module
 from bot.ingest.archive import ArchiveError
-from bot.ingest.game_server import GameServerError
+from bot.ingest.game_server_errors import GameServerError
 from bot.ingest.importer import Importer, Incoming
 from bot.ingest.poll import Poller
 from tests.ingest.world import Files, World, content, evenings_of_play, facts, facts_at_once, opened_world, simulated
@@ -74,8 +74,8 @@ def failing_statement(database: Database, n: int) -> Iterator[Countdown]:
         countdown()
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("bot.ingest.facts.bulk_insert", insert)
-        patch.setattr("bot.ingest.importer.bulk_insert", insert)
+        for module in ("facts.awards", "facts.players", "facts.rounds", "facts.sessions", "importer"):
+            patch.setattr(f"bot.ingest.{module}.bulk_insert", insert)
         event.listen(engine, "before_cursor_execute", countdown)
         event.listen(engine, "commit", countdown)
         try:

@@ -12,20 +12,17 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from bot.ingest.game_server import (
-    FetchProblem,
+from bot.ingest.fetching import FetchProblem
+from bot.ingest.game_server_errors import (
     FolderTooLarge,
     GameServerError,
     PermissionRefused,
     ProtocolViolation,
-    RemoteFile,
-    ServerAddress,
     ServerTimeout,
-    SkipReason,
-    offered_host_key,
-    pin_host_key,
 )
+from bot.ingest.listing import RemoteFile, SkipReason
 from bot.ingest.sftp_session import SessionLost, SftpRefusal, SftpSession, printable
+from bot.ingest.ssh_login import ServerAddress, offered_host_key, pin_host_key
 from tests.standins.game_server import PASSWORD, USER, address_of, fetch_all, server_at
 from tools.bench.delay_proxy import DelayProxy
 from tools.simulate.sftp_server import SimulatedSftpServer

@@ -16,7 +16,7 @@ import asyncssh
 import pytest
 from pydantic import SecretStr
 
-from bot.ingest.game_server import (
+from bot.ingest.game_server_errors import (
     GameServerError,
     HostKeyChanged,
     HostKeyUnknown,
@@ -26,9 +26,8 @@ from bot.ingest.game_server import (
     ServerTimeout,
     SftpNotOffered,
     Unreachable,
-    offered_host_key,
-    pin_host_key,
 )
+from bot.ingest.ssh_login import offered_host_key, pin_host_key
 from tests.standins.game_server import PASSWORD, USER, address_of, server_at
 from tests.standins.sshd import running_sshd
 from tools.bench.delay_proxy import DelayProxy

@@ -11,7 +11,7 @@ import pytest
 
 from bot.db.engine import Database, bulk_insert
 from bot.db.schema import processed_files
-from bot.ingest.game_server import ServerTimeout, Unreachable
+from bot.ingest.game_server_errors import ServerTimeout, Unreachable
 from bot.ingest.importer import Result
 from bot.ingest.poll import Poller
 from tests.ingest.world import (

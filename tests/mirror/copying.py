@@ -17,7 +17,7 @@ from bot.ingest.poll import Poller
 from bot.mirror.copy import Copier
 from bot.mirror.settings import Destination
 from tests.ingest.world import Clock, Files, World, evenings_of_play
-from tests.standins.objectstores import BUCKET, FaultProxy
+from tests.standins.objectstores import AZURE_ACCOUNT, BUCKET, FaultProxy
 
 
 def some_files(count: int, seed: int = 1) -> Files:
@@ -104,4 +104,16 @@ def bucket(proxy: FaultProxy, prefix: str, **changes: Any) -> dict[str, Any]:
         "access_key_env": "TEST_KEY_ID",
         "secret_key_env": "TEST_SECRET",
         **changes,
+    }
+
+
+def container(server: str, prefix: str) -> dict[str, Any]:
+    """Return the settings of the Azure container that a stand-in has."""
+    return {
+        "kind": "azure",
+        "bucket": BUCKET,
+        "prefix": prefix,
+        "endpoint": f"{server}/{AZURE_ACCOUNT}",
+        "account": AZURE_ACCOUNT,
+        "sas_token_env": "TEST_SAS",
     }

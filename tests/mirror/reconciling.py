@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
+import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import aiohttp
 from sqlalchemy import select, update
 
+from bot.db.engine import Database
 from bot.db.schema import audit, mirror_objects
 from bot.mirror.copy import Copier
 from bot.mirror.destinations import open_store
@@ -18,11 +21,23 @@ from bot.mirror.errors import Refused
 from bot.mirror.reconcile import Reconciled, reconcile
 from bot.mirror.runs import Difference
 from bot.mirror.store import ObjectInfo, ObjectReader
+from tests.ingest.world import Clock
 from tests.mirror.copying import House
 from tests.standins.objectstores import BUCKET, LOGIN
 
 SIGNED = f"AWS4-HMAC-SHA256 Credential={LOGIN[0]}/20250101/us-east-1/s3/aws4_request, Signature=0"
 """moto wants to see a signature and does not check it."""
+
+
+@contextlib.asynccontextmanager
+async def a_house(folder: Path, database: Database) -> AsyncGenerator[House, None]:
+    """A house with one game server. Its clock is right, as stores put times of their own on what they hold."""
+    opened = House(folder, database, Clock(time.time()))
+    try:
+        await opened.server()
+        yield opened
+    finally:
+        await opened.close()
 
 
 def sha256(data: bytes) -> str:

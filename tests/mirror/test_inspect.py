@@ -28,10 +28,9 @@ from bot.mirror.inspect import (
 )
 from bot.mirror.settings import Destination
 from bot.mirror.store import ObjectInfo
-from tests.ingest.world import Clock
-from tests.mirror.copying import House, bucket, some_files
-from tests.mirror.reconciling import in_bucket, write_straight
-from tests.standins.objectstores import AZURE_ACCOUNT, BUCKET, Answer, FaultProxy, moto_server
+from tests.mirror.copying import House, bucket, container, some_files
+from tests.mirror.reconciling import a_house, in_bucket, write_straight
+from tests.standins.objectstores import Answer, FaultProxy, moto_server
 
 THREE = some_files(3)
 A, B, C = THREE
@@ -39,10 +38,8 @@ A, B, C = THREE
 
 @pytest.fixture
 async def house(tmp_path: Path, database: Database) -> AsyncIterator[House]:
-    opened = House(tmp_path, database, Clock(time.time()))
-    await opened.server()
-    yield opened
-    await opened.close()
+    async with a_house(tmp_path, database) as opened:
+        yield opened
 
 
 async def rows(house: House) -> int:
@@ -227,15 +224,7 @@ async def test_a_deep_look_tells_what_is_in_no_listing(house: House, tmp_path: P
 async def test_what_a_kind_of_store_cannot_tell_is_said_and_not_zero(
     house: House, azurite: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    copier = house.copier(
-        "azure",
-        kind="azure",
-        bucket=BUCKET,
-        account=AZURE_ACCOUNT,
-        sas_token_env="TEST_SAS",
-        endpoint=f"{azurite}/{AZURE_ACCOUNT}",
-        prefix=f"i-{secrets.token_hex(4)}",
-    )
+    copier = house.copier("azure", **container(azurite, f"i-{secrets.token_hex(4)}"))
     await house.take(THREE)
     await copier.cycle()
     seen = await inspect(copier, deep=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -17,9 +16,9 @@ from bot.mirror.reconcile import DROP_FILES, SCHEDULE, reconcile, run_record
 from bot.mirror.runs import Cause, RunEnd, differences, latest_run, list_runs
 from bot.mirror.status import Health, status_of
 from bot.mirror.store import SNAPSHOTS, HiddenKind
-from tests.ingest.world import Clock
-from tests.mirror.copying import House, bucket, some_files
+from tests.mirror.copying import House, bucket, container, some_files
 from tests.mirror.reconciling import (
+    a_house,
     ask,
     audited,
     believe,
@@ -33,7 +32,7 @@ from tests.mirror.reconciling import (
     states,
     write_straight,
 )
-from tests.standins.objectstores import AZURE_ACCOUNT, BUCKET, Answer, FaultProxy, moto_server
+from tests.standins.objectstores import Answer, FaultProxy, moto_server
 
 THREE = some_files(3)
 A, B, C = THREE
@@ -41,10 +40,8 @@ A, B, C = THREE
 
 @pytest.fixture
 async def house(tmp_path: Path, database: Database) -> AsyncIterator[House]:
-    opened = House(tmp_path, database, Clock(time.time()))
-    await opened.server()
-    yield opened
-    await opened.close()
+    async with a_house(tmp_path, database) as opened:
+        yield opened
 
 
 async def test_what_agrees_is_a_match_and_nothing_is_said(house: House) -> None:
@@ -445,16 +442,7 @@ async def test_hostile_keys_are_kept_whole_and_shown_cleaned(house: House, moto:
 
 async def test_what_was_read_once_is_not_read_again_while_the_stores_mark_stays(house: House, azurite: str) -> None:
     await house.take(THREE)
-    copier, liar = lying(
-        house,
-        "azure",
-        kind="azure",
-        bucket=BUCKET,
-        account=AZURE_ACCOUNT,
-        sas_token_env="TEST_SAS",
-        endpoint=f"{azurite}/{AZURE_ACCOUNT}",
-        prefix=f"r-{secrets.token_hex(4)}",
-    )
+    copier, liar = lying(house, "azure", **container(azurite, f"r-{secrets.token_hex(4)}"))
     await copier.cycle()
     store = await copier.store()
     strange = b"?" * len(THREE[A])

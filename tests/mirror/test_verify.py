@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -14,10 +13,9 @@ from bot.mirror import verify as verifying
 from bot.mirror.mirrors import pause
 from bot.mirror.report import Ended
 from bot.mirror.verify import Coverage, coverage, coverage_words, verify, verify_record
-from tests.ingest.world import Clock
-from tests.mirror.copying import House, bucket, some_files
-from tests.mirror.reconciling import ask, audited, delete_straight, lying
-from tests.standins.objectstores import AZURE_ACCOUNT, BUCKET, Answer, FaultProxy
+from tests.mirror.copying import House, bucket, container, some_files
+from tests.mirror.reconciling import a_house, ask, audited, delete_straight, lying
+from tests.standins.objectstores import Answer, FaultProxy
 
 TEN = some_files(10)
 A, B, C = list(TEN)[:3]
@@ -26,11 +24,9 @@ DAY = 86400
 
 @pytest.fixture
 async def house(tmp_path: Path, database: Database) -> AsyncIterator[House]:
-    opened = House(tmp_path, database, Clock(time.time()))
-    await opened.server()
-    await opened.take(TEN)
-    yield opened
-    await opened.close()
+    async with a_house(tmp_path, database) as opened:
+        await opened.take(TEN)
+        yield opened
 
 
 async def test_what_was_never_read_comes_first_and_then_what_was_read_longest_ago(house: House) -> None:
@@ -61,15 +57,7 @@ async def test_a_folder_whose_copies_are_only_present_becomes_verified(house: Ho
 
 
 async def test_azures_copies_are_read_back_too(house: House, azurite: str) -> None:
-    copier = house.copier(
-        "azure",
-        kind="azure",
-        bucket=BUCKET,
-        account=AZURE_ACCOUNT,
-        sas_token_env="TEST_SAS",
-        endpoint=f"{azurite}/{AZURE_ACCOUNT}",
-        prefix=f"v-{secrets.token_hex(4)}",
-    )
+    copier = house.copier("azure", **container(azurite, f"v-{secrets.token_hex(4)}"))
     await copier.cycle()
     assert (await verify(copier, percent=100)).read == 10
     assert set((await house.states(copier)).values()) == {"verified"}

@@ -5,7 +5,10 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from bot.ingest.game_server import Fetched, FetchFailed, GameServer, RemoteFile, ServerAddress
+from bot.ingest.fetching import Fetched, FetchFailed
+from bot.ingest.game_server import GameServer
+from bot.ingest.listing import RemoteFile
+from bot.ingest.ssh_login import ServerAddress
 from tests.standins.sshd import OpenSshServer
 from tools.simulate.sftp_server import SimulatedSftpServer
 

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from bot.db.engine import Database
-from bot.ingest.facts import Server
 from bot.ingest.importer import Importer, Incoming
 from bot.ingest.rules import CountingRules
+from bot.ingest.server import Server
 from tests.parsers.stats_text import MP40, Counters, header, player, stats_file
 
 ZONE = "Europe/Ljubljana"

@@ -29,7 +29,8 @@ from bot.stats.matches import match_answer
 from bot.stats.periods import Period
 from bot.stats.players import player_answer
 from bot.stats.rollups import EVERY_ROUND, KEPT, Sources, current_sources
-from bot.stats.sessions import list_sessions, session_answer
+from bot.stats.session_list import list_sessions
+from bot.stats.sessions import session_answer
 from bot.stats.totals import Totals
 from parsers import metrics
 from tests.stats.games import at, import_all, import_folder, people, play_match

@@ -7,7 +7,8 @@ import pytest
 from bot.db.engine import Database
 from bot.stats.errors import AmbiguousError, NotFoundError
 from bot.stats.matches import RoundOutcome, WhyResult, match_answer
-from bot.stats.sessions import SessionInfo, find_session, list_sessions, session_answer
+from bot.stats.session_list import SessionInfo, list_sessions
+from bot.stats.sessions import find_session, session_answer
 from bot.stats.teams import TeamLabel
 from tests.stats.games import OMNIBOT, Person, at, import_all, people, play_match
 

@@ -8,9 +8,7 @@ from functools import cache
 import pytest
 
 from tools.simulate.evenings import layout_on, play_evenings
-from tools.simulate.hazards import Hazards
-from tools.simulate.people import BOT_GUID, MAX_NAME, invent_players, without_colours
-from tools.simulate.play import (
+from tools.simulate.fighter import (
     AIRSTRIKE,
     ARTILLERY,
     BAZOOKA,
@@ -22,6 +20,8 @@ from tools.simulate.play import (
     PANZERFAUST,
     SATCHEL,
 )
+from tools.simulate.hazards import Hazards
+from tools.simulate.people import BOT_GUID, MAX_NAME, invent_players, without_colours
 from tools.simulate.truth import MatchResult, PlayedRound, PlayerTruth, RoundKind
 
 FIRST_EVENING = date(2025, 3, 3)

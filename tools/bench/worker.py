@@ -56,7 +56,8 @@ def peak_memory() -> float:
 
 
 def _game_server(at: dict[str, Any]) -> Any:
-    from bot.ingest.game_server import GameServer, ServerAddress
+    from bot.ingest.game_server import GameServer
+    from bot.ingest.ssh_login import ServerAddress
     from parsers import is_stats_file_name
 
     address = ServerAddress(
@@ -194,24 +195,33 @@ class _Statements:
             self.number += 1
 
 
-async def import_archive(*, url: str, archive: str) -> Answer:
-    """Start on an archive full of files that an empty database has never seen: read, parse and import them all."""
-    from bot.db import migrate
-    from bot.db.engine import Database
+async def _poller(database: Any, archive: str, source: Any = None, *, new: bool = False) -> Any:
+    """Return the poller of one game server, not started; where the database is new, its tables are made first."""
     from bot.ingest.archive import Archive
     from bot.ingest.importer import Importer
     from bot.ingest.ledger import Ledger
     from bot.ingest.poll import Poller
     from bot.ingest.rules import CountingRules
 
+    if new:
+        from bot.db import migrate  # it takes memory, which is measured
+
+        await migrate.upgrade(database)
+    importer = Importer(database, CountingRules())
+    server = await importer.server("main", ZONE)
+    if new:
+        await importer.apply_rules()
+    folder = Archive(Path(archive))
+    return Poller(server, source, folder, Ledger(database, server, folder), importer)
+
+
+async def import_archive(*, url: str, archive: str) -> Answer:
+    """Start on an archive full of files that an empty database has never seen: read, parse and import them all."""
+    from bot.db.engine import Database
+
     database = Database(url)
     try:
-        await migrate.upgrade(database)
-        importer = Importer(database, CountingRules())
-        server = await importer.server("main", ZONE)
-        await importer.apply_rules()
-        folder = Archive(Path(archive))
-        poller = Poller(server, None, folder, Ledger(database, server, folder), importer)
+        poller = await _poller(database, archive, new=True)
         statements = _Statements(database)
         watch = Stopwatch()
         _, report = await poller.start()
@@ -301,22 +311,11 @@ async def floor_postgres(*, source: str, url: str) -> Answer:
 
 async def backlog(*, at: dict[str, Any], url: str, archive: str) -> Answer:
     """From an empty database and an empty archive to everything that lies on the server."""
-    from bot.db import migrate
     from bot.db.engine import Database
-    from bot.ingest.archive import Archive
-    from bot.ingest.importer import Importer
-    from bot.ingest.ledger import Ledger
-    from bot.ingest.poll import Poller
-    from bot.ingest.rules import CountingRules
 
     database = Database(url)
     try:
-        await migrate.upgrade(database)
-        importer = Importer(database, CountingRules())
-        server = await importer.server("main", ZONE)
-        await importer.apply_rules()
-        folder = Archive(Path(archive))
-        poller = Poller(server, _game_server(at), folder, Ledger(database, server, folder), importer)
+        poller = await _poller(database, archive, _game_server(at), new=True)
         watch = Stopwatch()
         await poller.start()
         report = await poller.poll()
@@ -368,18 +367,10 @@ async def poll_known(*, at: dict[str, Any], url: str, archive: str, warm: int) -
     the repeated ones, the median.
     """
     from bot.db.engine import Database
-    from bot.ingest.archive import Archive
-    from bot.ingest.importer import Importer
-    from bot.ingest.ledger import Ledger
-    from bot.ingest.poll import Poller
-    from bot.ingest.rules import CountingRules
 
     database = Database(url)
     answer: Answer = {}
     try:
-        importer = Importer(database, CountingRules())
-        server = await importer.server("main", ZONE)
-        folder = Archive(Path(archive))
         source = _game_server(at)
         await source.connect()
         listed: list[float] = []
@@ -392,6 +383,7 @@ async def poll_known(*, at: dict[str, Any], url: str, archive: str, warm: int) -
             return found
 
         source.listing = timed_listing
+        poller = await _poller(database, archive, source)
         statements = _Statements(database)
 
         async def measured(work: Callable[[], Awaitable[Any]]) -> tuple[float, float, int]:
@@ -401,7 +393,6 @@ async def poll_known(*, at: dict[str, Any], url: str, archive: str, warm: int) -
             spent = time.process_time() - cpu - sum(listed)
             return spent, time.perf_counter() - wall, statements.number - asked
 
-        poller = Poller(server, source, folder, Ledger(database, server, folder), importer)
         # The start looks through the archive as well, which is told apart: it reads the ledger a second time here.
         loading, _, asked = await measured(poller.ledger.load)
         answer["start"], _, _ = await measured(poller.start)
@@ -446,11 +437,6 @@ async def mirror_cycle(
 ) -> Answer:
     """Run cycles of one destination for each prefix, all at once and with open clients; the last cycle counts."""
     from bot.db.engine import Database
-    from bot.ingest.archive import Archive
-    from bot.ingest.importer import Importer
-    from bot.ingest.ledger import Ledger
-    from bot.ingest.poll import Poller
-    from bot.ingest.rules import CountingRules
     from bot.log import configure_logging
     from bot.mirror.copy import Copier
     from bot.mirror.mirrors import Mirrors
@@ -459,11 +445,7 @@ async def mirror_cycle(
     configure_logging("warning")
     database = Database(url)
     try:
-        importer = Importer(database, CountingRules())
-        server = await importer.server("main", ZONE)
-        folder = Archive(Path(archive))
-        poller = Poller(server, None, folder, Ledger(database, server, folder), importer)
-        pollers = {"main": poller}
+        pollers = {"main": await _poller(database, archive)}
         copiers = []
         for prefix in prefixes:
             settings = Destination(name=prefix, prefix=prefix, engine=engine, **_s3(at))

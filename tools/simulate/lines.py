@@ -10,8 +10,8 @@ import random
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from tools.simulate.fighter import HEADSHOT_WEAPONS, KABAR, KNIFE, SPECTATOR, Fighter
 from tools.simulate.people import Player, without_colours
-from tools.simulate.play import HEADSHOT_WEAPONS, KABAR, KNIFE, SPECTATOR, Fighter, clock_tenths
 from tools.simulate.truth import PlayerTruth
 from tools.simulate.writer import ClientLine, Quintuple, minutes_text
 
@@ -178,7 +178,7 @@ def line_and_truth(
         accuracy_hits=sum(row[0] for row in accurate),
         accuracy_shots=sum(row[1] for row in accurate),
         accuracy_headshots=sum(row[4] for row in accurate),
-        time_played=6 * (clock_tenths(minutes) - clock_tenths(before.minutes)),
+        time_played=6 * (_tenths(minutes) - _tenths(before.minutes)),
         clock_seconds=fighter.seconds,
         alive_percent=fighter.alive_percent,
         damage_given=fighter.damage_given,
@@ -285,3 +285,8 @@ def aborted_next_limit(lines: list[ClientLine], limit: int, layout: int, *, as_r
     percents = [round(line.alive_percent, 1) for line in lines]
     most = max(percents, key=percents.count)
     return max(0, 5 * round(most * 60 / 5) - limit)
+
+
+def _tenths(minutes: str) -> int:
+    """Tenths of a minute from field 22's text."""
+    return int(minutes.replace(".", ""))

@@ -12,200 +12,44 @@ import random
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from tools.simulate.chance import poisson
+from tools.simulate.fighter import (
+    AIRSTRIKE,
+    ALLIES,
+    ARTILLERY,
+    AXIS,
+    BAZOOKA,
+    CARBINE,
+    DYNAMITE,
+    FG42,
+    GARAND,
+    GRENADE,
+    GRENADELAUNCHER,
+    HEADSHOT_WEAPONS,
+    K43,
+    KABAR,
+    KAR98,
+    KNIFE,
+    LANDMINE,
+    MG42,
+    MP34,
+    MP40,
+    PANZERFAUST,
+    SATCHEL,
+    STEN,
+    THOMPSON,
+    Fighter,
+)
 from tools.simulate.grounds import Ground
-from tools.simulate.people import Player
-from tools.simulate.writer import Quintuple
-
-AXIS, ALLIES, SPECTATOR = 1, 2, 3
-
-KNIFE, KABAR, LUGER, COLT, MP40, THOMPSON, STEN, FG42 = 0, 1, 2, 3, 4, 5, 6, 7
-PANZERFAUST, BAZOOKA, FLAMETHROWER, GRENADE, MORTAR, MORTAR2, DYNAMITE = 8, 9, 10, 11, 12, 13, 14
-AIRSTRIKE, ARTILLERY, SATCHEL, GRENADELAUNCHER, LANDMINE, MG42, BROWNING = 15, 16, 17, 18, 19, 20, 21
-CARBINE, KAR98, GARAND, K43, MP34, SYRINGE = 22, 23, 24, 25, 26, 27
-
-HEADSHOT_WEAPONS = frozenset({LUGER, COLT, MP40, THOMPSON, STEN, FG42, CARBINE, KAR98, GARAND, K43, MP34})
-"""Weapons that can hit a head; accuracy and headshot % are over these alone."""
+from tools.simulate.settling import settle
 
 _FIGHTS_PER_SECOND = 5.6 / 60
-_DAMAGE_PER_HIT = {GARAND: 52.0, K43: 52.0, KAR98: 40.0, CARBINE: 36.0, FG42: 22.0}
-_AIM = {LUGER: 1.17, COLT: 1.17, GARAND: 1.2, K43: 1.15}
-_DAMAGE_PER_BLAST = {PANZERFAUST: 95.0, BAZOOKA: 95.0, MG42: 19.0, BROWNING: 19.0}
 _SPAWN_QUIET = 8.0
 """Seconds after a spawn in which most people are still on their way to the fight."""
-_STREAK = 3
-"""Kills in one life, or deaths without a kill, from which the writer speaks of a spree."""
 _CHAIN = 3.0
 """Seconds between two kills within which they belong to one multikill."""
 _USELESS = 5.0
 """Seconds to the victim's respawn below which a kill is called useless."""
-
-
-def clock_tenths(minutes: str) -> int:
-    """Tenths of a minute from field 22's text."""
-    return int(minutes.replace(".", ""))
-
-
-class Fighter:
-    """A player in one round: who he is there, and everything he does in it.
-
-    `joins` and `leaves` are the seconds between which he is on a team, `reconnects` the moment his client comes back
-    without its numbers. `dead` is the time he waited to play again.
-    """
-
-    __slots__ = (
-        "aim",
-        "alive_percent",
-        "assists",
-        "attack",
-        "back_at",
-        "best_spree",
-        "blasts",
-        "chain",
-        "damage",
-        "damage_given",
-        "damage_received",
-        "dead",
-        "deaths",
-        "deaths_by",
-        "defused",
-        "denied",
-        "end",
-        "enemies",
-        "exposed",
-        "final_side",
-        "full_selfkills",
-        "gibs",
-        "has_reconnected",
-        "headshot_kill_rate",
-        "headshot_kills",
-        "headshot_kills_by",
-        "joins",
-        "kills",
-        "kills_by",
-        "last_kill",
-        "leaves",
-        "mates",
-        "multikills",
-        "name",
-        "phase",
-        "pistol",
-        "planted",
-        "player",
-        "primary",
-        "reconnects",
-        "repairs",
-        "returned",
-        "revived",
-        "revives",
-        "self_kills",
-        "side",
-        "special",
-        "special_share",
-        "spree",
-        "start",
-        "steals",
-        "stolen",
-        "syringe_misses",
-        "team_damage_given",
-        "team_damage_received",
-        "team_gibs",
-        "team_kills",
-        "throws",
-        "unlucky",
-        "unlucky_best",
-        "useful",
-        "useless",
-        "wave",
-        "weapons",
-        "xp",
-    )
-
-    def __init__(
-        self,
-        player: Player,
-        name: str,
-        side: int,
-        *,
-        joins: float = 0.0,
-        leaves: float = math.inf,
-        reconnects: float | None = None,
-        final_side: int | None = None,
-    ) -> None:
-        self.player = player
-        self.name = name
-        self.side = side
-        self.final_side = final_side or side
-        self.joins = joins
-        self.leaves = leaves
-        self.reconnects = reconnects
-        self.has_reconnected = False
-        self.mates: list[Fighter] = []
-        self.enemies: list[Fighter] = []
-        self.attack = player.attack
-        self.exposed = player.exposure
-        self.aim = 1.0
-        self.headshot_kill_rate = 0.27 * player.headshot_rate / 0.122
-        self.primary = MP40 if side == AXIS else THOMPSON
-        self.pistol = LUGER if side == AXIS else COLT
-        # What he picks up: most often the other side's gun.
-        self.special = THOMPSON if side == AXIS else MP40
-        self.special_share = 0.018
-        self.wave = 20.0
-        self.phase = 0.0
-        self.weapons: dict[int, Quintuple] = {}
-        self.alive_percent = 100.0
-        self.xp = 0
-        self.end = 0.0
-        self.back_at = joins
-        self.reset(joins)
-
-    def reset(self, now: float) -> None:
-        """All counters back to nothing, as when the client connects; the wait that goes on stays."""
-        self.start = now
-        waiting = max(0.0, self.back_at - now)
-        self.back_at = now + waiting
-        self.dead = waiting
-        self.damage: dict[int, float] = {}
-        self.kills_by: dict[int, int] = {}
-        self.headshot_kills_by: dict[int, int] = {}
-        self.deaths_by: dict[int, int] = {}
-        self.blasts: dict[int, int] = {}
-        self.throws = 0
-        self.syringe_misses = 0
-        self.kills = self.deaths = self.headshot_kills = 0
-        self.damage_given = self.damage_received = 0
-        self.team_damage_given = self.team_damage_received = 0
-        self.gibs = self.self_kills = self.team_kills = self.team_gibs = 0
-        self.spree = self.best_spree = self.unlucky = self.unlucky_best = 0
-        self.assists = self.steals = 0
-        self.stolen = self.returned = self.planted = self.defused = 0
-        self.revived = self.revives = 0
-        self.useful = self.useless = self.full_selfkills = self.repairs = 0
-        self.denied = 0.0
-        self.last_kill = -99.0
-        self.chain = 0
-        self.multikills = [0, 0, 0, 0, 0]
-
-    def close_chain(self) -> None:
-        """A chain of quick kills has ended: count it once, at its length."""
-        if self.chain > 1:
-            self.multikills[min(self.chain, 6) - 2] += 1
-        self.chain = 0
-
-    @property
-    def seconds(self) -> float:
-        """Time on a team."""
-        return self.end - self.start
-
-    @property
-    def longest_spree(self) -> int:
-        """Most kills in one life as the file counts them: below three it is none."""
-        return self.best_spree if self.best_spree >= _STREAK else 0
-
-    @property
-    def longest_death_spree(self) -> int:
-        """Most deaths without a kill as the file counts them: below three it is none."""
-        return self.unlucky_best if self.unlucky_best >= _STREAK else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,26 +62,13 @@ class RoundPlan:
     completed: bool
 
 
-def _poisson(rng: random.Random, mean: float) -> int:
-    """A count whose mean is `mean`."""
-    if mean > 25.0:
-        return max(0, round(rng.gauss(mean, math.sqrt(mean))))
-    draw = rng.random
-    floor = math.exp(-mean)
-    count, product = 0, draw()
-    while product > floor:
-        count += 1
-        product *= draw()
-    return count
-
-
 def _equip(rng: random.Random, fighter: Fighter, place: int) -> None:
     """Give a fighter his class for the round: medic unless his place on the team or his mood asks for another."""
     draw = rng.random()
     axis = fighter.side == AXIS
     if place == 1 and draw < 0.4:
         fighter.special = AIRSTRIKE if draw < 0.23 else ARTILLERY
-        fighter.blasts[fighter.special] = 1 + _poisson(rng, 0.5)
+        fighter.blasts[fighter.special] = 1 + poisson(rng, 0.5)
         if draw > 0.34:
             fighter.blasts[AIRSTRIKE] = 1
     elif draw < 0.06:
@@ -268,7 +99,7 @@ def _schedule(rng: random.Random, fighters: Sequence[Fighter], end: float) -> li
         last = min(end, fighter.leaves)
         minutes = (last - fighter.joins) / 60
         # A self kill is there to come back full with the next wave, so it falls just before one.
-        for _ in range(_poisson(rng, 0.83 * fighter.player.restless * minutes)):
+        for _ in range(poisson(rng, 0.83 * fighter.player.restless * minutes)):
             wave_at = fighter.joins + draw() * (last - fighter.joins)
             wave_at += fighter.wave - (wave_at + fighter.phase) % fighter.wave
             lead = 0.3 + 3.2 * draw() if draw() > 0.014 else fighter.wave - 0.2 - draw()
@@ -435,7 +266,7 @@ def _chip(rng: random.Random, fighter: Fighter) -> None:
 def _team_damage(rng: random.Random, fighters: Sequence[Fighter], minutes: float) -> None:
     """Bullets that met a mate."""
     draw = rng.random
-    for _ in range(_poisson(rng, 0.115 * len(fighters) * minutes)):
+    for _ in range(poisson(rng, 0.115 * len(fighters) * minutes)):
         fighter = fighters[int(draw() * len(fighters))]
         mate = fighter.mates[int(draw() * len(fighter.mates))]
         if mate is not fighter:
@@ -452,7 +283,7 @@ def _objectives(rng: random.Random, plan: RoundPlan, sides: dict[int, list[Fight
     attackers = sides[plan.attackers]
     defenders = sides[AXIS + ALLIES - plan.attackers]
     engineers = attackers[: 1 + len(attackers) // 3]
-    plants = _poisson(rng, 0.60 * ground.dynamite * minutes) + (1 if plan.completed and draw() < ground.dynamite else 0)
+    plants = poisson(rng, 0.60 * ground.dynamite * minutes) + (1 if plan.completed and draw() < ground.dynamite else 0)
     for _ in range(plants):
         engineer = engineers[int(draw() * len(engineers))]
         engineer.planted += 1
@@ -462,7 +293,7 @@ def _objectives(rng: random.Random, plan: RoundPlan, sides: dict[int, list[Fight
     if draw() < 0.04 * len(attackers):
         carrier = attackers[int(draw() * len(attackers))]
         carrier.blasts[SATCHEL] = 1 + int(1.3 * draw())
-    for _ in range(_poisson(rng, 0.75 * ground.building * minutes)):
+    for _ in range(poisson(rng, 0.75 * ground.building * minutes)):
         side = attackers if draw() < 0.8 else defenders
         side[int(draw() ** 2 * len(side))].repairs += 1
     if ground.objects and draw() < 0.05:
@@ -473,82 +304,6 @@ def _objectives(rng: random.Random, plan: RoundPlan, sides: dict[int, list[Fight
     for fighter in defenders:
         if draw() < 0.06:
             fighter.blasts[LANDMINE if draw() < 0.04 else DYNAMITE] = 1
-
-
-def _bullets(rng: random.Random, fighter: Fighter, weapon: int) -> Quintuple:
-    """Hits, shots and headshots behind a weapon's damage and kills, from the player's aim."""
-    kills = fighter.kills_by.get(weapon, 0)
-    on_head = fighter.headshot_kills_by.get(weapon, 0)
-    player = fighter.player
-    per_hit = _DAMAGE_PER_HIT.get(weapon, 20.0) * (0.93 + 0.14 * rng.random())
-    hits = max(kills, round(fighter.damage.get(weapon, 0.0) / per_hit))
-    share = player.headshot_rate
-    heads = max(on_head, min(hits, round(rng.gauss(hits * share, math.sqrt(hits * share * (1 - share) + 0.05)))))
-    aim = min(0.75, max(0.14, player.accuracy * fighter.aim * _AIM.get(weapon, 1.0)))
-    shots = max(hits, round(hits / aim)) + int(3 * rng.random())
-    return hits, shots, kills, fighter.deaths_by.get(weapon, 0), heads
-
-
-def _settle(rng: random.Random, fighter: Fighter) -> None:
-    """Close the round for a player: the weapon rows, the alive time, the score."""
-    draw = rng.random
-    fighter.close_chain()
-    minutes = fighter.seconds / 60
-    weapons: dict[int, Quintuple] = {}
-    for weapon in fighter.damage.keys() | fighter.deaths_by.keys():
-        kills = fighter.kills_by.get(weapon, 0)
-        deaths = fighter.deaths_by.get(weapon, 0)
-        if weapon in HEADSHOT_WEAPONS:
-            weapons[weapon] = _bullets(rng, fighter, weapon) if weapon in fighter.damage else (0, 0, 0, deaths, 0)
-            continue
-        damage = fighter.damage.get(weapon, 0.0)
-        hits = max(kills, round(damage / _DAMAGE_PER_BLAST.get(weapon, 75.0)))
-        # One blast can hit several people, so these may have more hits than shots; a machine gun cannot.
-        if weapon in (MG42, BROWNING):
-            shots = int(hits / 0.2) + (12 if damage else 0)
-        elif weapon == GRENADE:
-            shots = 0
-        elif weapon in (KNIFE, KABAR):
-            hits, shots = kills, kills
-        else:
-            shots = max(1, int(hits * (0.6 + 0.9 * draw()))) if damage else 0
-        weapons[weapon] = (hits, shots, kills, deaths, 0)
-    hits, shots, kills, deaths, heads = weapons.get(GRENADE, (0, 0, 0, 0, 0))
-    throws = _poisson(rng, (0.35 + 0.5 * fighter.player.restless) * minutes)
-    weapons[GRENADE] = (hits, max(throws, hits - int(2 * draw())), kills, deaths, heads)
-    if fighter.primary not in weapons or not weapons[fighter.primary][1]:
-        weapons[fighter.primary] = (0, 1 + int(9 * draw()), 0, fighter.deaths_by.get(fighter.primary, 0), 0)
-    if fighter.pistol not in weapons and draw() < 0.06 * minutes:
-        weapons[fighter.pistol] = (0, 1 + int(4 * draw()), 0, 0, 0)
-    if draw() < 0.10 * minutes:
-        knife = KNIFE if fighter.side == AXIS else KABAR
-        hits, shots, kills, deaths, heads = weapons.get(knife, (0, 0, 0, 0, 0))
-        swings = 1 + _poisson(rng, 2.4)
-        weapons[knife] = (hits + (draw() < 0.08), shots + swings, kills, deaths, heads)
-    for weapon, used in fighter.blasts.items():
-        hits, shots, kills, deaths, heads = weapons.get(weapon, (0, 0, 0, 0, 0))
-        weapons[weapon] = (hits, shots + used, kills, deaths, heads)
-    if fighter.revives or fighter.syringe_misses:
-        weapons[SYRINGE] = (fighter.revives, fighter.revives + fighter.syringe_misses, 0, 0, 0)
-    fighter.weapons = {weapon: row for weapon, row in weapons.items() if any(row[:4])}
-    seconds = fighter.seconds
-    fighter.dead = min(max(0.0, fighter.dead), seconds)
-    fighter.alive_percent = 100.0 * (1 - fighter.dead / seconds) if seconds > 0 else 0.0
-    fighter.xp = max(
-        0,
-        int(
-            3.0 * fighter.kills
-            + 1.3 * fighter.headshot_kills
-            + fighter.damage_given / 95
-            + 2.6 * fighter.revives
-            + 7 * fighter.planted
-            + 7 * fighter.defused
-            + 4 * fighter.repairs
-            + 8 * fighter.stolen
-            + 0.8 * minutes * (0.5 + draw())
-            - 3 * fighter.team_kills
-        ),
-    )
 
 
 def fight_round(rng: random.Random, plan: RoundPlan, fighters: Iterable[Fighter]) -> list[Fighter]:
@@ -599,5 +354,5 @@ def fight_round(rng: random.Random, plan: RoundPlan, fighters: Iterable[Fighter]
         _chip(rng, fighter)
     _team_damage(rng, everyone, end / 60)
     for fighter in everyone:
-        _settle(rng, fighter)
+        settle(rng, fighter)
     return everyone

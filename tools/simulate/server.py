@@ -9,11 +9,12 @@ from dataclasses import dataclass, field, replace
 from datetime import date, datetime, time, timedelta
 
 from tools.simulate.beside import awards_file, scoreboard_dump
+from tools.simulate.fighter import ALLIES, AXIS, GRENADE, SPECTATOR, THOMPSON, Fighter
 from tools.simulate.grounds import FILLER, GROUNDS, WARM_UP, Ground
 from tools.simulate.hazards import Hazards
 from tools.simulate.lines import Memory, Style, aborted_next_limit, ghost_line, line_and_truth
 from tools.simulate.people import Player, invent_players
-from tools.simulate.play import ALLIES, AXIS, GRENADE, SPECTATOR, THOMPSON, Fighter, RoundPlan, fight_round
+from tools.simulate.play import RoundPlan, fight_round
 from tools.simulate.truth import MatchResult, PlayedFile, PlayedRound, PlayerTruth, RoundKind, RoundTruth, player_key
 from tools.simulate.writer import ClientLine, HeaderLine, file_name, write_round
 

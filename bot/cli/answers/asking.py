@@ -83,7 +83,7 @@ def refuse(error: QuestionError) -> NoReturn:
 def choice_text(choice: Any) -> str:
     """Return one of the things that a question could mean, and how to say so."""
     from bot.stats.players import PlayerHit
-    from bot.stats.sessions import SessionInfo
+    from bot.stats.session_list import SessionInfo
 
     if isinstance(choice, PlayerHit):
         also = "" if choice.matched in (choice.player.name, choice.player.guid) else f", also {choice.matched}"

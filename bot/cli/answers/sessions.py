@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from rich.console import Console
     from sqlalchemy.ext.asyncio import AsyncConnection
 
-    from bot.stats.sessions import SessionAnswer, SessionPage
+    from bot.stats.session_list import SessionPage
+    from bot.stats.sessions import SessionAnswer
 
 
 def session_command(
@@ -30,7 +31,8 @@ def session_command(
 ) -> None:
     """Show a session: result, teams, matches and players."""
     from bot.stats.plain import plain
-    from bot.stats.sessions import find_session, list_sessions, session_answer
+    from bot.stats.session_list import list_sessions
+    from bot.stats.sessions import find_session, session_answer
 
     if recent:
         _show_list(ask(lambda c: list_sessions(c, server=server, offset=20 * (page - 1), limit=20)), as_json)
