@@ -21,11 +21,12 @@ from bot.db import migrate
 from bot.db.engine import Database
 from bot.ingest.importer import Importer, Incoming, Result
 from bot.ingest.rules import CountingRules
+from bot.stats import keeping
 from parsers import is_stats_file_name
 from tools.simulate.backlog import play_backlog
 from tools.simulate.truth import PlayedFile, PlayedRound
 
-ROUNDS = 60
+ROUNDS = 54
 
 _SEED = 1944
 _SERVER = "main"
@@ -56,7 +57,7 @@ async def _import(path: Path, rounds: int) -> int:
     database = Database(f"sqlite+aiosqlite:///{path}")
     try:
         await migrate.upgrade(database)
-        importer = Importer(database, CountingRules(), lambda: moment)
+        importer = Importer(database, CountingRules(), lambda: moment, sums=keeping)
         server = await importer.server(_SERVER, _ZONE.key)
         await importer.apply_rules()
         files, imported = _files(rounds), 0
@@ -65,6 +66,7 @@ async def _import(path: Path, rounds: int) -> int:
                 if outcome.result is Result.FAILED:
                     raise BuildError(f"{outcome.name} was not imported: {outcome.reason}")
                 imported += outcome.result is Result.IMPORTED
+        await importer.settle()
         state = await migrate.check(database)
     finally:
         await database.close()
