@@ -15,17 +15,20 @@ import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import and_, exists, select
 
 from bot.db.engine import Database, chunks
 from bot.db.schema import file_contents, matches, processed_files, rounds
 from bot.ingest.archive import Archive, ArchiveError, content_hash
-from bot.ingest.game_server import GameServerError, RemoteFile
+from bot.ingest.game_server_errors import GameServerError
 from bot.ingest.ledger import Known, Ledger
-from bot.ingest.poll import Poller
 from parsers import MAX_FILE_BYTES, FileKind, ParseError, parse_file_name
+
+if TYPE_CHECKING:
+    from bot.ingest.game_server import RemoteFile
+    from bot.ingest.poll import Poller
 
 READ_AT_ONCE = 100
 """Archived files that are read before other work on the loop gets its turn."""
@@ -301,6 +304,8 @@ def _judged(poller: Poller, live: ServerView, ledger: Mapping[str, LedgerFile]) 
 
 
 def _last_known(poller: Poller, error: GameServerError | None, ledger: Mapping[str, LedgerFile]) -> ServerView:
+    from bot.ingest.game_server import RemoteFile  # its library is heavy, and who only asks the database needs none
+
     files = {
         name: RemoteFile(name, row.size or 0, row.remote_mtime)
         for name, row in ledger.items()

@@ -16,7 +16,6 @@ from datetime import UTC, datetime
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
-import stamina
 import structlog
 
 from bot.config import ConfigError
@@ -244,6 +243,8 @@ class Link:
         Raises:
             NotifyError: it did not get there; 404 is one too.
         """
+        import stamina  # as aiohttp below: needed only when there is somebody to tell
+
         retry = stamina.retry_context(on=_worth_another_try, attempts=self.attempts, timeout=60.0, wait_max=SHORT_WAIT)
         async for attempt in retry:
             with attempt:

@@ -13,7 +13,7 @@ import zlib
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import bindparam, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -23,10 +23,12 @@ from bot.db.schema import file_contents, processed_files, rounds
 from bot.ingest.archive import Archive, ArchiveError, content_hash
 from bot.ingest.collector import collector_paused
 from bot.ingest.facts import Server
-from bot.ingest.game_server import RemoteFile
 from bot.ingest.importer import RETRY_AFTER, Outcome
 from bot.ingest.lease import Lease
 from parsers import MAX_FILE_BYTES
+
+if TYPE_CHECKING:
+    from bot.ingest.game_server import RemoteFile
 
 SUSPICIOUS_DROP = 0.5
 """A listing that lost more than this share of the files it had is not believed: a login into another folder, say."""
