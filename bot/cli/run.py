@@ -45,12 +45,16 @@ def run_command() -> None:
 async def serve(settings: Settings) -> None:
     """Run all roles until SIGTERM or SIGINT: bring the archive in, show the faces, then poll, copy and do jobs."""
     import asyncio
+    import gc
     import signal
     from contextlib import AsyncExitStack
 
     import structlog
 
-    from bot.app import opened
+    from bot.ingest.collector import collector_paused
+
+    with collector_paused():
+        from bot.app import opened
 
     log = structlog.get_logger()
     stop = asyncio.Event()
@@ -68,6 +72,10 @@ async def serve(settings: Settings) -> None:
             destinations=list(app.mirrors.copiers),
             web=address,
         )
+        # What is there by now stays: looking through all of it for garbage takes a tenth of a second each time, in
+        # which nobody is answered.
+        gc.collect()
+        gc.freeze()
         await stop.wait()
         log.info("stopping")
     log.info("stopped")
@@ -81,15 +89,18 @@ async def _show_faces(app: App, stack: AsyncExitStack) -> str | None:
     if not app.settings.web_port and app.settings.discord_bot_token is None:
         return None
     from bot.cards.studio import Studio
+    from bot.ingest.collector import collector_paused
 
     studio, address = Studio(), None
     stack.push_async_callback(studio.close)
     if app.settings.web_port:
-        from bot.web.serve import served
+        with collector_paused():
+            from bot.web.serve import served
 
-        address = await stack.enter_async_context(served(app, studio))
+            address = await stack.enter_async_context(served(app, studio))
     if app.settings.discord_bot_token is not None:
-        from bot.client import discord_face
+        with collector_paused():
+            from bot.client import discord_face
 
         presence = await stack.enter_async_context(discord_face(app, studio=studio))
         if presence is not None:

@@ -15,7 +15,7 @@ import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import and_, exists, select
 
@@ -24,9 +24,11 @@ from bot.db.schema import file_contents, matches, processed_files, rounds
 from bot.ingest.archive import Archive, ArchiveError, content_hash
 from bot.ingest.game_server_errors import GameServerError
 from bot.ingest.ledger import Known, Ledger
-from bot.ingest.listing import RemoteFile
-from bot.ingest.poll import Poller
+from bot.ingest.remote_file import RemoteFile
 from parsers import MAX_FILE_BYTES, FileKind, ParseError, parse_file_name
+
+if TYPE_CHECKING:
+    from bot.ingest.poll import Poller  # its SSH library is heavy, and who only asks the database needs none
 
 READ_AT_ONCE = 100
 """Archived files that are read before other work on the loop gets its turn."""

@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
-import stamina
 import structlog
 
 from bot.addresses import is_local
@@ -240,6 +239,8 @@ class Link:
         Raises:
             NotifyError: it did not get there; 404 is one too.
         """
+        import stamina  # as aiohttp below: needed only when there is somebody to tell
+
         retry = stamina.retry_context(on=_worth_another_try, attempts=self.attempts, timeout=60.0, wait_max=SHORT_WAIT)
         async for attempt in retry:
             with attempt:

@@ -45,8 +45,8 @@ from bot.ingest.fetching import Fetched
 from bot.ingest.game_server_errors import GameServerError
 from bot.ingest.importer import Incoming, Outcome, Result
 from bot.ingest.lease import LeaseLostError
-from bot.ingest.listing import RemoteFile
 from bot.ingest.poll import BATCH, Poller, Progress
+from bot.ingest.remote_file import RemoteFile
 from parsers import MAX_FILE_BYTES
 
 _ONE_BY_ONE = 16

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Final, TypeAlias
 
 from bot.ingest.game_server_errors import ServerTimeout
-from bot.ingest.listing import RemoteFile
+from bot.ingest.remote_file import RemoteFile
 from bot.ingest.sftp_session import MAX_READ, Attributes, SftpRefusal, SftpSession, Status
 from bot.ingest.ssh_login import ServerAddress
 

@@ -29,7 +29,8 @@ from bot.ingest.game_server_errors import (
     FolderTooLarge,
     ServerTimeout,
 )
-from bot.ingest.listing import Entries, Listing, RemoteFile, is_unsafe_name
+from bot.ingest.listing import Entries, Listing, is_unsafe_name
+from bot.ingest.remote_file import RemoteFile
 from bot.ingest.sftp_session import (
     Attributes,
     SessionEnded,

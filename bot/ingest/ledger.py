@@ -24,7 +24,7 @@ from bot.ingest.archive import Archive, ArchiveError, content_hash
 from bot.ingest.collector import collector_paused
 from bot.ingest.importer import RETRY_AFTER, Outcome
 from bot.ingest.lease import Lease
-from bot.ingest.listing import RemoteFile
+from bot.ingest.remote_file import RemoteFile
 from bot.ingest.server import Server
 from parsers import MAX_FILE_BYTES
 

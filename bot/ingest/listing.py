@@ -6,8 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Final, NamedTuple
+from typing import Final
 
+from bot.ingest.remote_file import RemoteFile
 from bot.ingest.sftp_session import Attributes, Name, printable
 
 _LONGEST_NAME: Final = 255
@@ -15,16 +16,6 @@ _SKIPPED_KEPT: Final = 100
 _IGNORED_KEPT: Final = 20
 
 _UNSAFE_NAME = re.compile(rb"[\x00-\x1f\x7f/\\]")
-
-
-class RemoteFile(NamedTuple):
-    """A plain file in the stats folder, as the listing gave it."""
-
-    name: str
-    size: int
-    """Bytes."""
-    mtime: int
-    """Seconds since 1970 by the server's clock."""
 
 
 class SkipReason(StrEnum):

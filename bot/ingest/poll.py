@@ -19,7 +19,7 @@ from bot.ingest.game_server_errors import GameServerError
 from bot.ingest.importer import Importer, Incoming, Outcome, Result
 from bot.ingest.lease import Lease, LeaseLostError
 from bot.ingest.ledger import ArchiveSync, Ledger
-from bot.ingest.listing import RemoteFile
+from bot.ingest.remote_file import RemoteFile
 from bot.ingest.server import Server, round_end
 from parsers import MAX_FILE_BYTES, parse_file_name
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
-import functools
 import hashlib
 import re
 from collections.abc import AsyncGenerator, AsyncIterator
@@ -100,7 +99,7 @@ class S3Store(StoreBase):
         async with self._connecting:
             if self._client is None:
                 # Half a second of importing would stand in everybody's way on the loop.
-                await asyncio.to_thread(require, "aioboto3", self.name)
+                session = await asyncio.to_thread(_session, self.name)
                 config = require("aiobotocore.config", self.name).AioConfig(
                     connect_timeout=min(10.0, self.settings.timeout),
                     read_timeout=self.settings.timeout,
@@ -115,7 +114,7 @@ class S3Store(StoreBase):
                 )
                 region = self.settings.region or (None if not self.settings.address else "us-east-1")
                 self._client = await self._resources.enter_async_context(
-                    _session().client(
+                    session.client(
                         "s3",
                         region_name=region,
                         endpoint_url=self.settings.address or None,
@@ -445,13 +444,16 @@ class S3Store(StoreBase):
         return Refused(failed, why, "Check the destination's settings against the store's documentation", reason=code)
 
 
-@functools.cache
-def _session() -> Any:
-    """Return the session that all destinations share: it holds the description of the service, and no login of theirs.
+def _session(destination: str) -> Any:
+    """Return the session that all destinations share.
 
-    Reading that description takes most of the time that a client takes to make.
+    Raises:
+        PackageMissing: aioboto3 is not installed, or broken.
     """
-    return require("aioboto3", "s3").Session()
+    require("aioboto3", destination)
+    from bot.mirror.s3_session import session
+
+    return session()
 
 
 _UNREADABLE = "the answer cannot be read"

@@ -43,11 +43,10 @@ class Desk:
     folder: Path
     env: dict[str, str] = field(default_factory=dict)
 
-    async def start(self, *arguments: str) -> asyncio.subprocess.Process:
+    async def start(self, *arguments: str, program: tuple[str, str] = ("-m", "bot")) -> asyncio.subprocess.Process:
         return await asyncio.create_subprocess_exec(
             sys.executable,
-            "-m",
-            "bot",
+            *program,
             *arguments,
             cwd=self.folder,
             env={"PATH": os.environ["PATH"], "PYTHONPATH": str(PROJECT), "HOME": str(self.folder), **self.env},
@@ -61,6 +60,18 @@ class Desk:
         assert process.returncode is not None
         assert SECRET not in (out + err).decode()
         return Answer(process.returncode, out.decode(), err.decode())
+
+
+async def logged(process: asyncio.subprocess.Process, words: bytes) -> bytes:
+    """Read the log until it says these words; return what was read."""
+    assert process.stderr is not None
+    seen = b""
+    async with asyncio.timeout(60):
+        while words not in seen:
+            line = await process.stderr.readline()
+            assert line, seen.decode()
+            seen += line
+    return seen
 
 
 @pytest.fixture
@@ -107,13 +118,7 @@ async def test_sync_brings_everything_in_and_a_second_one_finds_nothing_to_do(
 
 async def test_run_polls_until_sigterm_and_ends_cleanly(server: SimulatedSftpServer, desk: Desk) -> None:
     process = await desk.start("run")
-    assert process.stderr is not None
-    seen = b""
-    async with asyncio.timeout(60):
-        while b"imported=" not in seen:
-            line = await process.stderr.readline()
-            assert line, seen.decode()
-            seen += line
+    seen = await logged(process, b"imported=")
     process.send_signal(signal.SIGTERM)
     out, err = await asyncio.wait_for(process.communicate(), 30)
     assert process.returncode == ExitCode.OK, (seen + err).decode()
@@ -126,16 +131,51 @@ async def test_run_polls_until_sigterm_and_ends_cleanly(server: SimulatedSftpSer
     assert "nothing new" in after.out, after.out + after.err
 
 
+FACES = {"aiohttp", "discord", "fastapi", "jinja2", "limits", "prometheus_client", "rapidfuzz", "starlette", "uvicorn"}
+FOR_SOME = {"aioboto3", "alembic", "authlib", "babel", "botocore", "httpx2", "obstore", "pyarrow", "stamina"}
+DRAWING = {"matplotlib", "numpy", "PIL"}
+
+NAMES_AT_THE_END = """
+import atexit, sys
+atexit.register(lambda: print(*sorted({name.partition(".")[0] for name in sys.modules})))
+from bot.__main__ import main
+main()
+"""
+
+
+@pytest.mark.parametrize(
+    ("words", "port", "unwanted"),
+    [
+        ("run", "0", FACES | FOR_SOME | DRAWING),
+        ("run", "any", {"aiohttp", "discord", "rapidfuzz"} | FOR_SOME | DRAWING),
+        ("status --json", "0", {"asyncssh", "cryptography"} | FACES | FOR_SOME | DRAWING),
+        ("session --json", "0", {"asyncssh", "cryptography"} | FACES | FOR_SOME | DRAWING),
+        ("status --help", "0", {"asyncssh", "sqlalchemy", "structlog"} | FACES | FOR_SOME | DRAWING),
+    ],
+    ids=["run", "run with web pages", "status", "session", "help"],
+)
+@pytest.mark.usefixtures("server")
+async def test_nothing_is_loaded_that_is_not_asked_for(
+    desk: Desk, words: str, port: str, unwanted: set[str], unused_tcp_port: int
+) -> None:
+    """Each of these libraries costs an idle bot some MiB, and a command a good part of its time."""
+    assert (await desk.type("sync")).code == ExitCode.OK  # the database is there, and up to date
+    desk.env["WEB_PORT"] = str(unused_tcp_port) if port == "any" else port
+    process = await desk.start(*words.split(), program=("-c", NAMES_AT_THE_END))
+    if words == "run":
+        await logged(process, b"running")
+        process.send_signal(signal.SIGTERM)
+    out, err = await asyncio.wait_for(process.communicate(), 60)
+    names = set(out.decode().splitlines()[-1].split())
+    assert "typer" in names, err.decode()
+    assert ("uvicorn" in names) == (port == "any")
+    assert names & unwanted == set()
+
+
 async def test_sync_beside_a_running_bot_has_that_do_it(server: SimulatedSftpServer, desk: Desk) -> None:
     desk.env["SSH_CHECK_INTERVAL"] = "3600"
     process = await desk.start("run")
-    assert process.stderr is not None
-    seen = b""
-    async with asyncio.timeout(60):
-        while b"imported=" not in seen:
-            line = await process.stderr.readline()
-            assert line, seen.decode()
-            seen += line
+    await logged(process, b"imported=")
     lost = next((desk.folder / "local_stats").glob("*-round-1.txt"))
     lost.unlink()
     newer = next(iter(write_backlog(server.root / "stats", 5, 2, last_evening_end=datetime(2025, 3, 5, 23, 30)))).name

@@ -536,7 +536,8 @@ def test_zone_of_the_machine_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_times_of_a_copied_folder_say_nothing_of_the_zone() -> None:
     from datetime import UTC, datetime
 
-    from bot.ingest.listing import Listing, RemoteFile
+    from bot.ingest.listing import Listing
+    from bot.ingest.remote_file import RemoteFile
     from tests.health.clinic import named_time
 
     names = [f"2025-10-0{day}-200000-supply-round-1.txt" for day in range(1, 7)]

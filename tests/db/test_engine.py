@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import threading
+from pathlib import Path
 
 import pytest
 from sqlalchemy import func, select
 
-from bot.db.engine import Database, allocate_ids, bulk_insert, chunks, upsert
+from bot.db.engine import KEPT, MOST, Database, allocate_ids, bulk_insert, chunks, upsert
 from bot.db.schema import audit, properties, sessions
 
 COLUMNS = ("id", "at", "actor", "action", "target", "details")
@@ -107,3 +109,21 @@ async def test_readers_see_the_last_committed_state_while_somebody_writes(databa
 def test_chunks_lose_nothing() -> None:
     assert list(chunks(range(7), 3)) == [[0, 1, 2], [3, 4, 5], [6]]
     assert list(chunks([], 3)) == []
+
+
+async def test_few_connections_to_a_file_stay_open_after_many_at_once(tmp_path: Path) -> None:
+    """Each has a thread and a cache: an evening's rush must not stay in the memory of an idle bot."""
+    database = Database(f"sqlite+aiosqlite:///{tmp_path / 'rush.db'}")
+    everybody_in = asyncio.Barrier(MOST)
+
+    async def read() -> None:
+        async with database.read() as connection:
+            await connection.execute(select(1))
+            await everybody_in.wait()
+
+    before = threading.active_count()
+    await asyncio.wait_for(asyncio.gather(*(read() for _ in range(MOST))), 30)
+    async with asyncio.timeout(10):
+        while threading.active_count() - before > KEPT:  # noqa: ASYNC110 - a thread ends by itself and tells nobody
+            await asyncio.sleep(0.01)
+    await database.close()

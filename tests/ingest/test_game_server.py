@@ -15,7 +15,8 @@ from bot.ingest import game_server as module
 from bot.ingest.fetching import Fetched, FetchFailed, FetchProblem, requests_in_flight
 from bot.ingest.game_server import GameServer
 from bot.ingest.game_server_errors import FolderMissing, GameServerError, PermissionRefused, ServerTimeout, Unreachable
-from bot.ingest.listing import RemoteFile, SkipReason
+from bot.ingest.listing import SkipReason
+from bot.ingest.remote_file import RemoteFile
 from tests.standins.game_server import PASSWORD, USER, address_of, fetch_all, server_at
 from tests.standins.sshd import OpenSshServer, running_sshd
 from tools.bench.delay_proxy import DelayProxy

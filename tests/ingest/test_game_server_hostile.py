@@ -20,7 +20,8 @@ from bot.ingest.game_server_errors import (
     ProtocolViolation,
     ServerTimeout,
 )
-from bot.ingest.listing import RemoteFile, SkipReason
+from bot.ingest.listing import SkipReason
+from bot.ingest.remote_file import RemoteFile
 from bot.ingest.sftp_session import SessionLost, SftpRefusal, SftpSession, printable
 from bot.ingest.ssh_login import ServerAddress, offered_host_key, pin_host_key
 from tests.standins.game_server import PASSWORD, USER, address_of, fetch_all, server_at

@@ -15,7 +15,7 @@ from bot.db.engine import Database
 from bot.db.schema import leases
 from bot.ingest.importer import Importer, Incoming, Result
 from bot.ingest.lease import LEASE_SECONDS, Lease, LeaseLostError
-from bot.ingest.listing import RemoteFile
+from bot.ingest.remote_file import RemoteFile
 from bot.ingest.rules import CountingRules
 from tests.ingest.world import Clock, World, content, evenings_of_play, imported, opened_world, put, queries, simulated
 

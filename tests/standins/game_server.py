@@ -7,7 +7,7 @@ from pydantic import SecretStr
 
 from bot.ingest.fetching import Fetched, FetchFailed
 from bot.ingest.game_server import GameServer
-from bot.ingest.listing import RemoteFile
+from bot.ingest.remote_file import RemoteFile
 from bot.ingest.ssh_login import ServerAddress
 from tests.standins.sshd import OpenSshServer
 from tools.simulate.sftp_server import SimulatedSftpServer

@@ -20,6 +20,7 @@ from typing import Any
 import pytest
 from sqlalchemy.engine import make_url
 
+from tests.standins.discord import DiscordServer
 from tests.standins.objectstores import LOGIN, moto_server, rclone_program, rclone_server
 from tests.standins.postgres import execute, postgres_server
 from tests.standins.sshd import OpenSshServer, running_sshd, sshd_or_skip
@@ -55,6 +56,15 @@ class Address:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class Discord:
+    """Where the stand-in Discord listens, a bot's token there, and the file of the authority that it is to trust."""
+
+    port: int
+    token: str
+    authority: Path
+
+
 class Environment:
     """Everything the comparisons share. Each part is started when first asked for and ended with the block.
 
@@ -72,6 +82,7 @@ class Environment:
         self._far: Address | None = None
         self._sshd: OpenSshServer | None = None
         self._postgres: str | None = None
+        self._discord: Discord | None = None
         self._object_stores: dict[str, str] = {}
         self._far_object_stores: dict[str, str] = {}
         self._work: Path | None = None
@@ -165,6 +176,18 @@ class Environment:
             "AWS_REQUEST_CHECKSUM_CALCULATION": "when_required",
             "AWS_RESPONSE_CHECKSUM_VALIDATION": "when_required",
         }
+
+    # ------------------------------------------------------------------ Discord
+
+    async def discord(self) -> Discord:
+        """Return where the stand-in Discord listens, on which an idle bot is."""
+        if self._discord is None:
+            server = await asyncio.to_thread(self._stack.enter_context, DiscordServer())
+            authority = self.work / "discord.pem"
+            server.write_authority(authority)
+            world = await asyncio.to_thread(server.new_world)
+            self._discord = Discord(server.port, world.token, authority)
+        return self._discord
 
     # ------------------------------------------------------------------ databases
 

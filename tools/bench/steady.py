@@ -5,17 +5,22 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import socket
 import sys
 import time
 from pathlib import Path
 
+from tests.standins.discord.tls import HOSTS
 from tools.bench.environment import REPOSITORY, Environment, no_sshd, tool, worker
 from tools.bench.material import STANDARD_FILES
 from tools.bench.measure import Comparison, Contender, MeasureError, Metric, Sample, Target
 from tools.bench.worker import ZONE
 
 _READY = b'"event": "running"'
+_IN_DISCORD = b'"event": "in Discord"'
 _READY_WITHIN = 60.0
+_ONE_HELP = "ours, status --help"
+_WEB, _WEB_AND_DISCORD = "ours, web", "ours, web and Discord"
 _INTERVAL = 5
 """Seconds between two polls while idle: the least that the settings allow, so the busiest that idle can be."""
 
@@ -82,11 +87,12 @@ def start() -> Comparison:
         "Command line: python -m bot --help",
         [
             Contender("ours", lambda: python("-m", "bot", "--help")),
+            Contender(_ONE_HELP, lambda: python("-m", "bot", "status", "--help")),
             Contender("python alone", lambda: python("-c", "pass")),
             Contender("python with typer imported", lambda: python("-c", "import typer")),
         ],
         metrics=(Metric("seconds", "time", "s"), Metric("cpu", "CPU", "s")),
-        targets=(Target("≤ 0.4 s", most=0.4),),
+        targets=(Target("≤ 0.4 s", most=0.4), Target("status --help ≤ 0.4 s", most=0.4, contender=_ONE_HELP)),
     )
 
 
@@ -98,13 +104,17 @@ async def idle(environment: Environment, files: int, seconds: float) -> Comparis
     at = await environment.near()
     database = environment.work / "idle.db"
 
-    async def ours() -> Sample:
+    async def known() -> Path:
+        """Return the folder of rounds, when the database knows all of them."""
         folder = environment.material.rounds(files)
         if not database.exists():
             await worker(
                 "backlog", at=at.parameters(folder), url=f"sqlite+aiosqlite:///{database}", archive=str(folder)
             )
-        settings = {
+        return folder
+
+    def settings(folder: Path, *, web: bool) -> dict[str, str]:
+        return {
             "DATABASE_URL": f"sqlite:///{database}",
             "LOCAL_STATS_PATH": str(folder),
             "SERVER_TIMEZONE": ZONE,
@@ -115,9 +125,26 @@ async def idle(environment: Environment, files: int, seconds: float) -> Comparis
             "SSH_KNOWN_HOSTS": str(at.known_hosts),
             "REMOTE_STATS_PATH": str(folder),
             "SSH_CHECK_INTERVAL": str(_INTERVAL),
+            "WEB_PORT": str(_free_port() if web else 0),
             "LOG_FORMAT": "json",
         }
-        return await _run(settings, environment.work, seconds)
+
+    async def faceless() -> Sample:
+        return await _run(settings(await known(), web=False), environment.work, seconds)
+
+    async def with_web() -> Sample:
+        return await _run(settings(await known(), web=True), environment.work, seconds)
+
+    async def with_discord() -> Sample:
+        discord = await environment.discord()
+        way = {"DISCORD_BOT_TOKEN": discord.token, "SSL_CERT_FILE": str(discord.authority)}
+        return await _run(
+            settings(await known(), web=True) | way,
+            environment.work,
+            seconds,
+            program=("tools.bench.beside_discord", str(discord.port), ",".join(HOSTS)),
+            settled=_IN_DISCORD,
+        )
 
     async def imports() -> Sample:
         words = "import asyncssh, sqlalchemy.ext.asyncio, aiosqlite, pydantic_settings, apscheduler.schedulers.asyncio"
@@ -127,19 +154,41 @@ async def idle(environment: Environment, files: int, seconds: float) -> Comparis
     return Comparison(
         "idle",
         title,
-        [Contender("ours", ours), Contender("importing the libraries alone", imports)],
+        [
+            Contender("ours", faceless),
+            Contender(_WEB, with_web),
+            Contender(_WEB_AND_DISCORD, with_discord),
+            Contender("importing the libraries alone", imports),
+        ],
         metrics=(
             Metric("seconds", "start to ready", "s"),
+            Metric("started", "CPU until ready", "s"),
             Metric("core", "of a core, idle", "%", 2),
             Metric("resident", "memory, idle", "MiB", 0),
             Metric("memory", "peak memory", "MiB", 0),
         ),
         targets=(
-            Target("start to ready ≤ 1.5 s", most=1.5, when=files == STANDARD_FILES),
-            Target("≤ 1 % of a core", metric="core", most=1),
-            Target("≤ 100 MiB", metric="resident", most=100),
+            *_idle_targets("ours", judged=files == STANDARD_FILES),
+            *_idle_targets(_WEB, judged=files == STANDARD_FILES),
+            *_idle_targets(_WEB_AND_DISCORD, judged=files == STANDARD_FILES),
         ),
+        note="Without a face, with the web pages, and in the stand-in Discord as well. No destination is set up.",
     )
+
+
+def _idle_targets(contender: str, *, judged: bool) -> tuple[Target, ...]:
+    face = "" if contender == "ours" else contender.removeprefix("ours") + ": "
+    return (
+        Target(f"{face}start to ready ≤ 1.5 s", most=1.5, when=judged, contender=contender),
+        Target(f"{face}≤ 1 % of a core", metric="core", most=1, contender=contender),
+        Target(f"{face}≤ 100 MiB", metric="resident", most=100, contender=contender),
+    )
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port: int = taken.getsockname()[1]
+    return port
 
 
 def _environment(**settings: str) -> dict[str, str]:
@@ -148,10 +197,26 @@ def _environment(**settings: str) -> dict[str, str]:
     return kept | {"PYTHONPATH": str(REPOSITORY)} | settings
 
 
-async def _run(settings: dict[str, str], folder: Path, seconds: float) -> Sample:
+async def _run(
+    settings: dict[str, str],
+    folder: Path,
+    seconds: float,
+    *,
+    program: tuple[str, ...] = ("bot",),
+    settled: bytes | None = None,
+) -> Sample:
+    """Start `run` and watch it.
+
+    Args:
+        settings: its environment.
+        folder: where it is started.
+        seconds: how long it is watched.
+        program: the module that is started, with what comes before the command.
+        settled: what its log says, some time after it is ready, before it counts as idle.
+    """
     began = time.perf_counter()
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "bot", "run"),
+        *(sys.executable, "-m", *program, "run"),
         env=_environment(**settings),
         cwd=folder,  # where there is no .env
         stdin=asyncio.subprocess.DEVNULL,
@@ -161,17 +226,11 @@ async def _run(settings: dict[str, str], folder: Path, seconds: float) -> Sample
     log = process.stderr
     if log is None:
         raise MeasureError("no log")
-    said: list[bytes] = []
     try:
-        try:
-            async with asyncio.timeout(_READY_WITHIN):
-                while _READY not in (line := await log.readline()):
-                    said.append(line)
-                    if not line:
-                        raise MeasureError(f"it ended: {b''.join(said[-3:]).decode('utf-8', 'replace').strip()[:300]}")
-        except TimeoutError:
-            raise MeasureError(f"not ready after {_READY_WITHIN:g} s") from None
-        ready = time.perf_counter() - began
+        await _read_until(log, _READY)
+        ready, started = time.perf_counter() - began, _cpu_seconds(process.pid)
+        if settled is not None:
+            await _read_until(log, settled)
         drain = asyncio.create_task(log.read())
         # The first poll comes at once and lists the folder.
         await asyncio.sleep(min(2.0, seconds))
@@ -184,7 +243,24 @@ async def _run(settings: dict[str, str], folder: Path, seconds: float) -> Sample
             process.terminate()
         await process.wait()
     await drain
-    return {"seconds": ready, "core": core, "resident": memory["VmRSS"], "memory": memory["VmHWM"]}
+    return {"seconds": ready, "started": started, "core": core, "resident": memory["VmRSS"], "memory": memory["VmHWM"]}
+
+
+async def _read_until(log: asyncio.StreamReader, words: bytes) -> None:
+    """Read the log until a line says these words.
+
+    Raises:
+        MeasureError: the process ended, or does not say so.
+    """
+    said: list[bytes] = []
+    try:
+        async with asyncio.timeout(_READY_WITHIN):
+            while words not in (line := await log.readline()):
+                said.append(line)
+                if not line:
+                    raise MeasureError(f"it ended: {b''.join(said[-3:]).decode('utf-8', 'replace').strip()[:300]}")
+    except TimeoutError:
+        raise MeasureError(f"not ready after {_READY_WITHIN:g} s") from None
 
 
 def _cpu_seconds(pid: int) -> float:

@@ -492,7 +492,7 @@ async def list_bare(*, at: dict[str, Any], prefix: str, engine: str) -> Answer:
             found += len(page)
         return watch.read() | {"files": found}
     import aioboto3
-    from botocore.config import Config  # type: ignore[import-untyped]
+    from botocore.config import Config
 
     session = aioboto3.Session(aws_access_key_id=at["key_id"], aws_secret_access_key=at["secret"])
     config = Config(s3={"addressing_style": "path"}, request_checksum_calculation="when_required")

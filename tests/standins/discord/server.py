@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 import threading
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -113,6 +114,10 @@ class DiscordServer:
     def ssl_context(self) -> ssl.SSLContext:
         """Return what trusts this server and nobody else."""
         return self._certificates.client_context()
+
+    def write_authority(self, path: Path) -> None:
+        """Write what trusts this server to a file, which `SSL_CERT_FILE` of another process may name."""
+        self._certificates.write_authority(path)
 
     def connector(self) -> aiohttp.TCPConnector:
         """Return what `discord.Client(connector=...)` takes. Must be called inside of the running loop."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import ssl
+from pathlib import Path
 
 import aiohttp
 import trustme
@@ -43,6 +44,10 @@ class TestCertificates:
         context = ssl.create_default_context(cadata=self._authority.cert_pem.bytes().decode())
         context.check_hostname = True
         return context
+
+    def write_authority(self, path: Path) -> None:
+        """Write the CA's certificate to a file, for a process of its own that is to trust the server."""
+        path.write_bytes(self._authority.cert_pem.bytes())
 
 
 class LoopbackResolver(AbstractResolver):
