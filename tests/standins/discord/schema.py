@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import jsonschema_rs
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import best_match
 from referencing import Registry
@@ -38,13 +39,15 @@ class Schema:
         for name in ("CreateRequest", "UpdateRequest", "PatchRequestPartial"):
             properties = schemas[f"ApplicationCommand{name}"]["properties"]
             properties["default_member_permissions"] = {"type": ["string", "integer", "null"]}
+        documents = [("urn:answers", self.document), ("urn:requests", lenient)]
         self._registry: Registry[Any] = Registry().with_resources(
-            (f"urn:{name}", DRAFT202012.create_resource(contents))
-            for name, contents in (("answers", self.document), ("requests", lenient))
+            (name, DRAFT202012.create_resource(contents)) for name, contents in documents
         )
+        self._fast_registry = jsonschema_rs.Registry(documents)
         # Their parameters have other names than ours at times, and `@original` is a route of its own.
         self._paths = {re.sub(r"\{\w+\}", "{}", path): path for path in self.document["paths"]}
         self._validator = cache(self._compile)
+        self._fast_validator = cache(self._compile_fast)
 
     def knows(self, method: str, template: str) -> bool:
         """Say whether there is such a route."""
@@ -87,10 +90,16 @@ class Schema:
     def _compile(self, reference: str) -> Draft202012Validator:
         return Draft202012Validator({"$ref": reference}, registry=self._registry)
 
+    def _compile_fast(self, reference: str) -> jsonschema_rs.Draft202012Validator:
+        return jsonschema_rs.Draft202012Validator({"$ref": reference}, registry=self._fast_registry)
+
     def _judge(self, reference: str, value: Any) -> str | None:
+        # A tree of commands takes the one in Python half a second; the other, in Rust, does not name the best match.
+        if self._fast_validator(reference).is_valid(value):
+            return None
         error = best_match(self._validator(reference).iter_errors(value))
         if error is None:
-            return None
+            return "(body): one validator refuses what the other takes"
         return f"{'.'.join(map(str, error.absolute_path)) or '(body)'}: {error.message[:500]}"
 
 
