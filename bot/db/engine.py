@@ -46,6 +46,7 @@ class Database:
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self.statements = 0
         self._opened = False
+        self._closed = False
         self._write_lock = asyncio.Lock()
         self.engine = self._create_engine()
 
@@ -130,10 +131,14 @@ class Database:
         try:
             yield connection
         finally:
+            if self._closed:
+                # Nobody empties the pool that it came from any more: given back, it would stay open until collected.
+                await connection.invalidate()
             await connection.close()
 
     async def close(self) -> None:
-        """Close every connection."""
+        """Close every connection; one that somebody still works on closes when he is done."""
+        self._closed = True
         await self.engine.dispose()
 
 

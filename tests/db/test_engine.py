@@ -127,3 +127,15 @@ async def test_few_connections_to_a_file_stay_open_after_many_at_once(tmp_path: 
         while threading.active_count() - before > KEPT:  # noqa: ASYNC110 - a thread ends by itself and tells nobody
             await asyncio.sleep(0.01)
     await database.close()
+
+
+async def test_a_connection_that_is_out_at_the_close_is_closed_when_it_comes_back(tmp_path: Path) -> None:
+    database = Database(f"sqlite+aiosqlite:///{tmp_path / 'late.db'}")
+    async with database.read() as connection:
+        await connection.execute(select(1))
+        driver = (await connection.get_raw_connection()).driver_connection
+        await database.close()
+        assert (await connection.execute(select(1))).scalar_one() == 1
+    assert driver is not None
+    with pytest.raises(ValueError, match="no active connection"):
+        _ = driver.in_transaction
