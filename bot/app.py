@@ -119,7 +119,7 @@ class App:
             await self.jobs.start()
             polling.start()
             stack.push_async_callback(polling.stop)
-            stack.callback(timetable.stop)
+            stack.push_async_callback(timetable.stop)
             await timetable.start()
             yield
 

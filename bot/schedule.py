@@ -34,6 +34,51 @@ LONGEST_BACK_OFF = 15 * 60
 """Seconds. A server that is down for a day is still seen a quarter of an hour after it is back."""
 
 
+_Timely = Callable[[Any], Awaitable[Any]]
+
+
+class _Timers:
+    """Timers of APScheduler whose stop lets end what they began; its own cuts that off, and tells it as an error."""
+
+    def __init__(self) -> None:
+        self._scheduler = AsyncIOScheduler(timezone="UTC")
+        self._under_way: set[asyncio.Task[Any]] = set()
+
+    def add(
+        self, call: Callable[[Any], Awaitable[Any]], argument: Any, trigger: Any, name: str, **options: Any
+    ) -> None:
+        """Have something called, never twice at once, and once where it was due several times."""
+        self._scheduler.add_job(
+            self._call, trigger, args=[call, argument, name], id=name, max_instances=1, coalesce=True, **options
+        )
+
+    def start(self) -> None:
+        self._scheduler.start()
+
+    async def stop(self, grace: float) -> None:
+        """Begin nothing more, and wait for what is under way, at most `grace` seconds; the rest is cut off."""
+        if not self._scheduler.running:
+            return
+        self._scheduler.pause()
+        # What APScheduler has handed to the loop already begins now, or would never be waited for.
+        await asyncio.sleep(0)
+        if self._under_way:
+            _, late = await asyncio.wait(self._under_way, timeout=grace)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
+        self._scheduler.shutdown(wait=False)
+
+    async def _call(self, call: _Timely, argument: Any, name: str) -> None:
+        if (task := asyncio.current_task()) is not None:
+            self._under_way.add(task)
+            task.add_done_callback(self._under_way.discard)
+        try:
+            await call(argument)
+        except asyncio.CancelledError:
+            log.warning("cut off by the stop", what=name)
+
+
 class PollSchedule:
     """Polls each game server on its own timer, so that one that hangs holds nobody back.
 
@@ -50,7 +95,7 @@ class PollSchedule:
         self.pollers = pollers
         self.interval = interval
         self.events = events if events is not None else Events()
-        self._scheduler = AsyncIOScheduler(timezone="UTC")
+        self._timers = _Timers()
         self._failures: dict[str, int] = {}
         self._last_error: dict[str, str] = {}
         self._not_before: dict[str, float] = {}
@@ -58,30 +103,26 @@ class PollSchedule:
     def start(self) -> None:
         """Start the timers; the first poll of each server comes at once."""
         for poller in self.pollers:
-            self._scheduler.add_job(
+            self._timers.add(
                 self._tick,
+                poller,
                 IntervalTrigger(seconds=self.interval),
-                args=[poller],
-                id=f"poll:{poller.server.name}",
+                f"poll:{poller.server.name}",
                 next_run_time=_now(),
-                # A poll that takes longer than the interval is not joined by a second one, nor made up for.
-                max_instances=1,
-                coalesce=True,
+                # A poll that takes longer than the interval is not made up for.
                 misfire_grace_time=None,
             )
-        self._scheduler.start()
+        self._timers.start()
 
     async def stop(self, grace: float = 20.0) -> None:
         """Stop the timers and let polls under way end, at most `grace` seconds."""
-        self._scheduler.pause()
-        for job in self._scheduler.get_jobs():
-            job.remove()
-        running = [asyncio.create_task(poller.idle()) for poller in self.pollers]
-        if running:
-            _, late = await asyncio.wait(running, timeout=grace)
-            for task in late:
-                task.cancel()
-        self._scheduler.shutdown(wait=False)
+        deadline = time.monotonic() + grace
+        await self._timers.stop(grace)
+        # Those that a person asked for, too.
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(max(0.0, deadline - time.monotonic())):
+                for poller in self.pollers:
+                    await poller.idle()
 
     async def _tick(self, poller: Poller) -> None:
         name = poller.server.name
@@ -239,7 +280,7 @@ class Timetable:
         self.submit = submit
         self.timed = [item for item in timed if item.when not in (0, "off")]
         self.clock = queue.book.clock
-        self._scheduler = AsyncIOScheduler(timezone="UTC")
+        self._timers = _Timers()
 
     async def start(self) -> list[Job]:
         """Start the timers; return the jobs that were missed and are asked for now."""
@@ -256,25 +297,15 @@ class Timetable:
                 ever = await self.queue.last_asked_at(item.kind, item.arguments, cut_off_too=True)
                 if ever is not None and (job := await self._ask(item)) is not None:
                     missed.append(job)
-            self._scheduler.add_job(
-                self._ask,
-                trigger,
-                args=[item],
-                id=item.kind,
-                max_instances=1,
-                coalesce=True,
-                misfire_grace_time=int(MADE_UP_WITHIN),
-                **options,
-            )
-        self._scheduler.start()
+            self._timers.add(self._ask, item, trigger, item.kind, misfire_grace_time=int(MADE_UP_WITHIN), **options)
+        self._timers.start()
         for job in missed:
             log.info("made up for what was missed", kind=job.kind, job=job.id)
         return missed
 
-    def stop(self) -> None:
-        """Stop the timers."""
-        if self._scheduler.running:
-            self._scheduler.shutdown(wait=False)
+    async def stop(self, grace: float = 10.0) -> None:
+        """Stop the timers and let be asked for what is about to be, at most `grace` seconds."""
+        await self._timers.stop(grace)
 
     async def _ask(self, item: Timed) -> Job | None:
         """Ask for a job, unless somebody has since it was due."""

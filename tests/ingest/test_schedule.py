@@ -187,14 +187,34 @@ async def test_a_stop_waits_for_the_poll_under_way(world: World) -> None:
     assert imported(await world.states()) == sorted(FILES)
 
 
-async def test_a_stop_does_not_wait_for_ever(world: World) -> None:
+async def test_a_stop_waits_for_a_timer_that_has_only_begun(world: World) -> None:
+    """It waits for the lease, or for the database, and is in no poll yet."""
+    world.put(FILES)
+    poller = await world.poller(lease=world.lease())
+    schedule = PollSchedule([poller], 60)
+    with structlog.testing.capture_logs() as logs:
+        async with world.database.write():
+            schedule.start()
+            await until(lambda: bool(schedule._timers._under_way))
+            stopping = asyncio.create_task(schedule.stop(grace=30))
+            await asyncio.sleep(0.1)
+            assert not stopping.done()
+        await stopping
+    assert imported(await world.states()) == sorted(FILES)
+    assert [line for line in logs if line["log_level"] != "info"] == []
+
+
+async def test_a_stop_does_not_wait_for_ever(world: World, caplog: pytest.LogCaptureFixture) -> None:
     world.put(FILES)
     simulated(world).faults.hang_on_readdir = True
     poller = await world.poller()
     schedule = PollSchedule([poller], 60)
     schedule.start()
     await until(lambda: simulated(world).counts.listings > 0)
-    await schedule.stop(grace=0.1)
+    with structlog.testing.capture_logs() as logs:
+        await schedule.stop(grace=0.1)
+    assert [line["event"] for line in logs] == ["cut off by the stop"]
+    assert caplog.records == [], "nothing is told as an error"
     simulated(world).faults.hang_on_readdir = False
     assert (await (await world.poller()).poll()).new_rounds == sorted(FILES)
 
@@ -223,7 +243,7 @@ async def timetable(database: Database, clock: Clock, *timed: Timed) -> AsyncIte
         try:
             yield queue, made
         finally:
-            made.stop()
+            await made.stop()
 
 
 async def asked(queue: JobQueue) -> int:
@@ -305,7 +325,7 @@ async def test_a_timer_asks_by_itself(database: Database) -> None:
         await table.start()
         while (last := await queue.last_asked_at("inspect", {})) is None or last < began + 1:  # noqa: ASYNC110
             await asyncio.sleep(0.02)
-        table.stop()
+        await table.stop()
         assert await asked(queue) >= 2
 
 
