@@ -14,7 +14,7 @@ from bot.db.engine import Database, DatabaseError
 from bot.db.schema import metadata
 
 MIGRATIONS = Path(__file__).parent / "migrations"
-SCHEMA_REVISION = "0008"
+SCHEMA_REVISION = "0009"
 """The newest migration. A test keeps it equal to Alembic's own head."""
 
 

@@ -163,6 +163,8 @@ matches = Table(
     UniqueConstraint("server_id", "key"),
     CheckConstraint("status IN ('complete', 'unfinished', 'orphan')", name="status"),
     Index("ix_matches_map_name_ended_at", "map_name", "ended_at"),
+    # Lists of what came last, over all game servers.
+    Index("ix_matches_ended_at", "ended_at"),
 )
 
 _FLAWED_ROUND = text("excluded IS NOT NULL OR flags <> ''")
@@ -201,7 +203,8 @@ rounds = Table(
     Column("parser_version", Integer, nullable=False),
     UniqueConstraint("server_id", "file_name"),
     Index("ix_rounds_server_id_ended_at", "server_id", "ended_at"),
-    Index("ix_rounds_map_name", "map_name"),
+    Index("ix_rounds_map_name_ended_at", "map_name", "ended_at"),
+    Index("ix_rounds_ended_at", "ended_at"),
     # Which rounds are in no records, and why, is told without a look at the many that are.
     Index(
         "ix_rounds_flawed",
@@ -431,6 +434,36 @@ session_bests = Table(
     *(Column(name, Float, comment="NULL: nobody's can be a record") for name in KEPT_BESTS),
     sqlite_with_rowid=False,
     comment="the best that anybody reached in a session, where records are looked for; made from player_rounds",
+)
+
+KEPT_MAP_SUMS = (
+    "rounds",
+    "first_completed",
+    "first_held",
+    "first_gave_up",
+    "first_undecided",
+    "first_seconds",
+    "second_completed",
+    "second_held",
+    "second_gave_up",
+    "second_undecided",
+    "second_seconds",
+    "won_by_r1_attackers",
+    "won_by_r2_attackers",
+    "draws",
+)
+"""What is added up of a map: attacks by round and end, the seconds of the won ones, complete matches by result."""
+
+map_totals = Table(
+    "map_totals",
+    metadata,
+    Column("map_name", Text, primary_key=True),
+    Column("session_id", Id, primary_key=True, autoincrement=False, index=True),
+    Column("server_id", Id, nullable=False),
+    *(Column(name, Integer, nullable=False) for name in KEPT_MAP_SUMS),
+    Column("last_played_at", BigInteger, nullable=False, comment="when the latest of the rounds ended"),
+    sqlite_with_rowid=False,
+    comment="sums of a map's counted rounds by session; made from rounds, can be rebuilt",
 )
 
 awards = Table(

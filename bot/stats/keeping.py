@@ -15,6 +15,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.db.engine import chunks, upsert
 from bot.db.schema import (
+    KEPT_MAP_SUMS,
+    map_totals,
     player_lifetimes,
     player_totals,
     player_weapon_lifetimes,
@@ -24,12 +26,13 @@ from bot.db.schema import (
     session_bests,
 )
 from bot.stats import session_bests as bests
+from bot.stats.map_totals import map_rows, map_sums
 from bot.stats.rollups import ALL_MAPS, CURRENT, STATE, WEAPON_COUNTERS, is_current, weapon_rows
 from bot.stats.totals import NAMES, NULLABLE, round_rows, sums
 
 __all__ = ("is_current", "mark", "rebuild", "refresh")
 
-OF_SESSIONS = (player_totals, player_weapon_totals, session_bests)
+OF_SESSIONS = (player_totals, player_weapon_totals, session_bests, map_totals)
 OF_PLAYERS = (player_lifetimes, player_weapon_lifetimes)
 
 
@@ -82,6 +85,12 @@ async def _fill(connection: AsyncConnection, where: list[ColumnElement[bool]]) -
     query = select(*per_weapon, *_counters(rows)).group_by(*per_weapon)
     columns = ["player_id", "session_id", "map_name", "weapon", "server_id", *WEAPON_COUNTERS]
     await connection.execute(insert(player_weapon_totals).from_select(columns, query))
+
+    rows = map_rows().where(*where).subquery()
+    per_map = (rows.c.map_name, rows.c.session_id, rows.c.server_id)
+    query = select(*per_map, *map_sums(rows)).group_by(*per_map)
+    columns = ["map_name", "session_id", "server_id", *KEPT_MAP_SUMS, "last_played_at"]
+    await connection.execute(insert(map_totals).from_select(columns, query))
 
 
 async def _fill_lifetimes(

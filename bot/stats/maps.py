@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import lru_cache
 from typing import Any, Final
 
-from sqlalchemy import Select, and_, bindparam, case, func, select
+from sqlalchemy import FromClause, Select, bindparam, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.db.schema import matches, player_rounds, players, rounds, servers
@@ -23,10 +23,11 @@ from bot.stats.leaderboards import (
     scope_shape,
     scope_values,
 )
+from bot.stats.map_totals import ABORTED, EARLY, WON_MATCHES, map_sums
 from bot.stats.matches import ROUND_COLUMNS, MatchInfo, PlayerInfo, RoundOutcome, ServerNames, match_info, on_servers
 from bot.stats.naming import as_called
-from bot.stats.rollups import Sources
-from parsers import MapResult, RoundFlag
+from bot.stats.rollups import Sources, current_sources
+from parsers import MapResult
 
 FASTEST: Final = 5
 LAST_MATCHES: Final = 5
@@ -153,26 +154,41 @@ class MapAnswer:
 # ---------------------------------------------------------------------- finding
 
 
-async def list_maps(connection: AsyncConnection, *, server: ServerNames = None) -> list[MapInfo]:
-    """List the maps with counted rounds, most played first."""
-    complete = case((and_(rounds.c.number == 2, matches.c.result.is_not(None)), 1), else_=0)
+async def list_maps(
+    connection: AsyncConnection, *, server: ServerNames = None, sources: Sources | None = None
+) -> list[MapInfo]:
+    """List the maps with counted rounds, most played first.
+
+    Args:
+        connection: to read from.
+        server: name of the game server, or names; all if None.
+        sources: where the sums are read from.
+    """
+    source = (sources or await current_sources(connection)).maps
     query = (
-        select(
-            rounds.c.map_name,
-            func.count().label("rounds"),
-            func.sum(complete).label("matches"),
-            func.max(rounds.c.ended_at).label("last_played_at"),
-        )
-        .join(servers, servers.c.id == rounds.c.server_id)
-        .outerjoin(matches, matches.c.id == rounds.c.match_id)
-        .where(rounds.c.excluded.is_(None), *on_servers(server))
-        .group_by(rounds.c.map_name)
+        select(source.c.map_name, *map_sums(source))
+        .join(servers, servers.c.id == source.c.server_id)
+        .where(*on_servers(server))
+        .group_by(source.c.map_name)
     )
     found = [
-        MapInfo(row.map_name, row.rounds, int(row.matches or 0), row.last_played_at)
+        MapInfo(row.map_name, row.rounds, sum(_results(row).values()), row.last_played_at)
         for row in await connection.execute(query)
     ]
     return sorted(found, key=lambda item: (-item.rounds, item.name))
+
+
+async def map_names(connection: AsyncConnection, *, server: ServerNames = None) -> list[str]:
+    """Return the names of the maps with counted rounds, in alphabetical order."""
+    source = (await current_sources(connection)).maps
+    query = (
+        select(source.c.map_name)
+        .join(servers, servers.c.id == source.c.server_id)
+        .where(*on_servers(server))
+        .distinct()
+        .order_by(source.c.map_name)
+    )
+    return list(await connection.scalars(query))
 
 
 async def find_map(connection: AsyncConnection, text: str, *, server: ServerNames = None) -> str:
@@ -183,7 +199,7 @@ async def find_map(connection: AsyncConnection, text: str, *, server: ServerName
         AmbiguousError: several fit; the choices are their names.
     """
     wanted = text.strip().lower()
-    known = [item.name for item in await list_maps(connection, server=server)]
+    known = await map_names(connection, server=server)
     if wanted in known:
         return wanted
     for fits in (
@@ -229,22 +245,16 @@ async def map_answer(
     """
     scope = Scope(scope.period, scope.server, name.lower())
     shape, asked = scope_shape(scope), scope_values(scope)
-    attacks: dict[int, Attacks] = {1: Attacks(), 2: Attacks()}
-    played = 0
-    for row in await connection.execute(_attacks_query(shape), asked):
-        played += row.rounds
-        attacks[row.number] += _attacks(row)
-    results = dict.fromkeys(MapResult, 0)
-    for row in await connection.execute(_results_query(shape), asked):
-        results[MapResult(row.result)] = row.matches
+    sources = sources or await current_sources(connection)
+    totals = (await connection.execute(_totals_query(sources.maps, shape), asked)).one()
     points = (await connection.execute(_timeline_query(shape), {**asked, "latest": TIMELINE})).all()
     return MapAnswer(
         name=name.lower(),
         scope=scope,
-        rounds=played,
-        results=results,
-        first=attacks[1],
-        second=attacks[2],
+        rounds=totals.rounds,
+        results=_results(totals),
+        first=_attacks(totals, "first"),
+        second=_attacks(totals, "second"),
         fastest=await _fastest(connection, scope),
         best=await leaderboard(connection, metric, scope=scope, limit=limit, sources=sources),
         last=await _last(connection, shape, asked),
@@ -255,15 +265,12 @@ async def map_answer(
     )
 
 
-def _attacks(row: Any) -> Attacks:
-    outcome = _outcome(row)
-    if outcome is RoundOutcome.COMPLETED:
-        return Attacks(completed=row.rounds, seconds=int(row.seconds or 0))
-    if outcome is RoundOutcome.HELD:
-        return Attacks(held=row.rounds)
-    if outcome is RoundOutcome.GAVE_UP:
-        return Attacks(gave_up=row.rounds)
-    return Attacks(undecided=row.rounds)
+def _attacks(totals: Any, which: str) -> Attacks:
+    return Attacks(**{field.name: getattr(totals, f"{which}_{field.name}") for field in fields(Attacks)})
+
+
+def _results(totals: Any) -> dict[MapResult, int]:
+    return {result: getattr(totals, name) for result, name in WON_MATCHES.items()}
 
 
 def _outcome(row: Any) -> RoundOutcome:
@@ -309,36 +316,23 @@ async def _last(connection: AsyncConnection, shape: ScopeShape, asked: dict[str,
 # ---------------------------------------------------------------------- statements, each built once
 
 
+_ended = (ABORTED.label("aborted"), EARLY.label("early"))
+
+
 def _counted(shape: ScopeShape) -> Sequence[Any]:
     return [rounds.c.excluded.is_(None), *scope_conditions(rounds, shape)]
 
 
-_aborted = rounds.c.flags.contains(RoundFlag.ABORTED.value).label("aborted")
-_early = rounds.c.flags.contains(RoundFlag.EARLY_END.value).label("early")
-
-
-@lru_cache(maxsize=16)
-def _attacks_query(shape: ScopeShape) -> Select[Any]:
-    keys = (rounds.c.number, rounds.c.attackers_completed, _aborted, _early)
-    numbers = (func.count().label("rounds"), func.sum(rounds.c.seconds).label("seconds"))
-    return select(*keys, *numbers).where(*_counted(shape)).group_by(*keys)
-
-
-@lru_cache(maxsize=16)
-def _results_query(shape: ScopeShape) -> Select[Any]:
-    return (
-        select(matches.c.result, func.count().label("matches"))
-        .join(rounds, rounds.c.match_id == matches.c.id)
-        .where(rounds.c.number == 2, matches.c.result.is_not(None), *_counted(shape))
-        .group_by(matches.c.result)
-    )
+@lru_cache(maxsize=32)
+def _totals_query(source: FromClause, shape: ScopeShape) -> Select[Any]:
+    return select(*map_sums(source)).where(*scope_conditions(source, shape))
 
 
 @lru_cache(maxsize=16)
 def _timeline_query(shape: ScopeShape) -> Select[Any]:
     c = rounds.c
     return (
-        select(c.id, c.ended_at, c.number, c.seconds, c.time_limit, c.attackers_completed, _aborted, _early)
+        select(c.id, c.ended_at, c.number, c.seconds, c.time_limit, c.attackers_completed, *_ended)
         .where(c.seconds.is_not(None), *_counted(shape))
         .order_by(c.ended_at.desc(), c.id.desc())
         .limit(bindparam("latest"))
@@ -351,7 +345,7 @@ def _fastest_query(shape: ScopeShape) -> Select[Any]:
     return (
         select(c.id, c.seconds, c.number, c.ended_at, c.session_id, matches.c.key.label("match_key"))
         .join(matches, matches.c.id == c.match_id)
-        .where(c.attackers_completed.is_(True), ~_aborted.element, c.seconds > 0, *_counted(shape))
+        .where(c.attackers_completed.is_(True), ~ABORTED, c.seconds > 0, *_counted(shape))
         .order_by(c.seconds, c.ended_at, c.id)
         .limit(bindparam("latest"))
     )

@@ -1,8 +1,8 @@
 """Where questions read their sums from: every round, or sums that are kept ready.
 
 Kept are the sums of each player by session and map (`player_totals`) and over all time by map (`player_lifetimes`), and
-those of his weapons in the same way (`player_weapon_totals`, `player_weapon_lifetimes`). Questions read them only while
-they are current; `bot.stats.keeping` makes them.
+those of his weapons in the same way (`player_weapon_totals`, `player_weapon_lifetimes`); of each map by session
+(`map_totals`). Questions read them only while they are current; `bot.stats.keeping` makes them.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from sqlalchemy import FromClause, Select, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.db.schema import (
+    map_totals,
     player_lifetimes,
     player_rounds,
     player_totals,
@@ -23,6 +24,7 @@ from bot.db.schema import (
     properties,
     rounds,
 )
+from bot.stats.map_totals import map_rows
 from bot.stats.totals import round_rows
 
 WEAPON_COUNTERS = ("hits", "shots", "kills", "deaths", "headshots")
@@ -30,7 +32,7 @@ WEAPON_COUNTERS = ("hits", "shots", "kills", "deaths", "headshots")
 STATE = "kept_sums"
 """The property that says whether the kept sums are those of the rounds: `CURRENT`, or anything else."""
 
-CURRENT = "current 2"
+CURRENT = "current 3"
 """To be raised with every change of what is kept: what an older version kept is then made anew."""
 
 
@@ -46,6 +48,7 @@ class Sources:
     lifetimes: FromClause
     weapons: FromClause
     weapon_lifetimes: FromClause
+    maps: FromClause
 
 
 def weapon_rows() -> Select[Any]:
@@ -68,11 +71,12 @@ def weapon_rows() -> Select[Any]:
 
 _round_rows = round_rows().subquery("round_rows")
 _weapon_rows = weapon_rows().subquery("weapon_rows")
+_map_rows = map_rows().subquery("map_rows")
 
-EVERY_ROUND = Sources(_round_rows, _round_rows, _weapon_rows, _weapon_rows)
+EVERY_ROUND = Sources(_round_rows, _round_rows, _weapon_rows, _weapon_rows, _map_rows)
 """Adds up what is asked for, round by round: always right, slow over years."""
 
-KEPT = Sources(player_totals, player_lifetimes, player_weapon_totals, player_weapon_lifetimes)
+KEPT = Sources(player_totals, player_lifetimes, player_weapon_totals, player_weapon_lifetimes, map_totals)
 """Reads the sums that are kept ready."""
 
 

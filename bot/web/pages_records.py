@@ -15,7 +15,7 @@ from bot.cards.maps import map_card
 from bot.cards.weapons import weapons_card
 from bot.stats.compare import FEWEST, MOST, PERCENTILE_RULE, Comparison, compare
 from bot.stats.leaderboards import DEFAULT_METRIC, METRICS, Leaderboard, leaderboard
-from bot.stats.maps import MapAnswer, find_map, list_maps, map_answer
+from bot.stats.maps import MapAnswer, find_map, list_maps, map_answer, map_names
 from bot.stats.record_lines import Grain
 from bot.stats.records_overview import all_records
 from bot.stats.weapons import FORMULAS, WeaponOrder, WeaponTable, find_weapon, weapon_answer, weapon_table
@@ -99,7 +99,7 @@ async def board(
     async with state.database.read() as connection:
         found = await read_board(request, state, connection, metric, period, server, map_name)
         names = await server_names(connection)
-        maps = sorted(item.name for item in await list_maps(connection))
+        maps = await map_names(connection)
     return page(
         request,
         "leaderboard.html",

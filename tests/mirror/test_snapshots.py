@@ -225,7 +225,7 @@ async def test_a_damaged_database_gives_no_snapshot(tmp_path: Path) -> None:
     await database.close()
     with sqlite3.connect(path) as connection:
         connection.execute("PRAGMA writable_schema=ON")
-        connection.execute("UPDATE sqlite_master SET rootpage = 9999 WHERE name = 'ix_rounds_map_name'")
+        connection.execute("UPDATE sqlite_master SET rootpage = 9999 WHERE name = 'ix_rounds_map_name_ended_at'")
     connection.close()
     database = Database(f"sqlite+aiosqlite:///{path}")
     (tmp_path / "snap").mkdir()

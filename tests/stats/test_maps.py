@@ -7,11 +7,13 @@ from pathlib import Path
 import pytest
 
 from bot.db.engine import Database
+from bot.stats import keeping
 from bot.stats.errors import AmbiguousError, NotFoundError
 from bot.stats.leaderboards import ALL_ROUNDS, Scope
-from bot.stats.maps import Attacks, MapAnswer, find_map, list_maps, map_answer
+from bot.stats.maps import Attacks, MapAnswer, find_map, list_maps, map_answer, map_names
 from bot.stats.matches import RoundOutcome
 from bot.stats.periods import Period
+from bot.stats.rollups import EVERY_ROUND, KEPT, Sources, current_sources
 from parsers import MapResult
 from tests.stats.games import at, import_all, import_folder, people, play_match
 from tests.stats.reckoning import dumped
@@ -19,12 +21,26 @@ from tests.stats.reckoning import dumped
 RED, BLUE = people(3), people(3, 11)
 
 
+@pytest.fixture(params=[EVERY_ROUND, KEPT], ids=["every round", "kept"])
+def sources(request: pytest.FixtureRequest) -> Sources:
+    found: Sources = request.param
+    return found
+
+
+async def stored(database: Database, sources: Sources) -> None:
+    """Have questions read from these."""
+    async with database.write() as connection:
+        if sources is KEPT:
+            await keeping.rebuild(connection)
+        assert await current_sources(connection) is sources
+
+
 async def ask(database: Database, name: str = "supply", scope: Scope = ALL_ROUNDS) -> MapAnswer:
     async with database.read() as connection:
         return await map_answer(connection, await find_map(connection, name), scope=scope)
 
 
-async def test_attacks_results_and_the_latest_matches(database: Database) -> None:
+async def test_attacks_results_and_the_latest_matches(database: Database, sources: Sources) -> None:
     await import_all(
         database,
         [
@@ -35,6 +51,7 @@ async def test_attacks_results_and_the_latest_matches(database: Database) -> Non
             *play_match(at("2025-03-04T22:00"), "radar", RED, BLUE),
         ],
     )
+    await stored(database, sources)
     answer = await ask(database)
     assert answer.rounds == 6
     assert answer.results == {MapResult.R1_ATTACKERS: 1, MapResult.R2_ATTACKERS: 1, MapResult.DRAW: 1}
@@ -55,12 +72,14 @@ async def test_attacks_results_and_the_latest_matches(database: Database) -> Non
     assert (await ask(database, scope=Scope(Period("old", None, 1000)))).rounds == 0
 
 
-async def test_a_map_by_a_part_of_its_name(database: Database) -> None:
+async def test_a_map_by_a_part_of_its_name(database: Database, sources: Sources) -> None:
     files = []
     for hour, name in enumerate(("supply", "sw_goldrush_te", "te_escape2", "te_valhalla")):
         files += play_match(at(f"2025-03-04T{12 + hour}:00"), name, RED, BLUE)
     await import_all(database, files)
+    await stored(database, sources)
     async with database.read() as connection:
+        assert await map_names(connection) == ["supply", "sw_goldrush_te", "te_escape2", "te_valhalla"]
         assert await find_map(connection, " Supply ") == "supply"
         assert await find_map(connection, "gold") == "sw_goldrush_te"
         assert await find_map(connection, "sup") == "supply"
@@ -76,14 +95,18 @@ async def test_a_map_by_a_part_of_its_name(database: Database) -> None:
             await find_map(connection, "supply", server="elsewhere")
 
 
-async def test_real_rounds_the_long_way(database: Database, real_rounds_folder: Path) -> None:
+async def test_real_rounds_the_long_way(database: Database, real_rounds_folder: Path, sources: Sources) -> None:
     await import_folder(database, real_rounds_folder)
+    await stored(database, sources)
     dump = await dumped(database)
     async with database.read() as connection:
         known = await list_maps(connection)
     counted = [played for played in dump.rounds.values() if played["excluded"] is None]
     assert {item.name: item.rounds for item in known} == {
         name: sum(1 for played in counted if played["map"] == name) for name in {p["map"] for p in counted}
+    }
+    assert {item.name: item.last_played_at for item in known} == {
+        played["map"]: played["ended_at"] for played in sorted(counted, key=lambda played: played["ended_at"])
     }
     for item in known:
         answer = await ask(database, item.name)

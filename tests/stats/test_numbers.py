@@ -13,6 +13,7 @@ from sqlalchemy import select
 
 from bot.db.engine import Database
 from bot.db.schema import (
+    map_totals,
     player_lifetimes,
     player_totals,
     player_weapon_lifetimes,
@@ -251,7 +252,7 @@ async def test_one_who_is_in_no_round_any_more_keeps_no_sums(database: Database)
     async with database.write() as connection:
         await keeping.refresh(connection, [(await list_sessions(connection)).sessions[0].id])
     followed = await _kept(database)
-    assert [len(rows) for rows in followed] == [4, 4, 4, 8, 6]
+    assert [len(rows) for rows in followed] == [4, 4, 4, 8, 6, 1]
     await keep(database)
     assert followed == await _kept(database)
 
@@ -266,7 +267,14 @@ async def _sessions(database: Database) -> dict[int, Any]:
 
 
 async def _kept(database: Database) -> list[list[Any]]:
-    tables = (player_totals, player_lifetimes, player_weapon_totals, player_weapon_lifetimes, session_bests)
+    tables = (
+        player_totals,
+        player_lifetimes,
+        player_weapon_totals,
+        player_weapon_lifetimes,
+        session_bests,
+        map_totals,
+    )
     async with database.read() as connection:
         found = []
         for table in tables:

@@ -73,7 +73,14 @@ def test_there_is_something_to_look_at(example: Path) -> None:
     counts = {table: question(example, f"SELECT count(*) FROM {table}")[0][0] for table in metadata.tables}
     assert counts["rounds"] == ROUNDS
     facts = ("servers", "sessions", "matches", "players", "player_rounds", "player_weapons", "awards")
-    for table in (*facts, "player_totals", "player_lifetimes", "player_weapon_lifetimes", "session_bests"):
+    for table in (
+        *facts,
+        "player_totals",
+        "player_lifetimes",
+        "player_weapon_lifetimes",
+        "session_bests",
+        "map_totals",
+    ):
         assert counts[table], table
     assert counts["outbox"] == 0, "old rounds wait for nobody"
     kinds = {status for (status,) in question(example, "SELECT DISTINCT status FROM matches")}
