@@ -99,7 +99,7 @@ def server_zone(server: ServerInfo, options: CardOptions) -> str:
 
 def scope_text(scope: Scope, words: Words) -> str:
     """Return which rounds numbers are over."""
-    period = words.all_time if scope.period.since is None and scope.period.until is None else scope.period.label
+    period = words.all_time if scope.period.is_all_time else scope.period.label
     parts = [one_line(period)]
     if scope.map_name is not None:
         parts.append(words.on_map.format(name=one_line(scope.map_name)))

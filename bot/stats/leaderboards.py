@@ -376,14 +376,12 @@ def scope_shape(scope: Scope) -> ScopeShape:
 
 def pick_source(sources: Sources, scope: Scope) -> FromClause:
     """Return the smallest source that can tell a scope apart."""
-    period = scope.period
-    return sources.lifetimes if period.since is None and period.until is None else sources.totals
+    return sources.lifetimes if scope.period.is_all_time else sources.totals
 
 
 def pick_weapons(sources: Sources, scope: Scope) -> FromClause:
     """Return the smallest source of weapons that can tell a scope apart."""
-    period = scope.period
-    return sources.weapon_lifetimes if period.since is None and period.until is None else sources.weapons
+    return sources.weapon_lifetimes if scope.period.is_all_time else sources.weapons
 
 
 def scope_values(scope: Scope) -> dict[str, Any]:

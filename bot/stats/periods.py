@@ -23,6 +23,11 @@ class Period:
     since: int | None = None
     until: int | None = None
 
+    @property
+    def is_all_time(self) -> bool:
+        """True where it leaves nothing out."""
+        return self.since is None and self.until is None
+
     @classmethod
     def last_days(cls, days: int, now: float) -> Period:
         """Return the last `days` times 24 hours before `now` (unix seconds)."""

@@ -27,7 +27,7 @@ ANNOUNCE_WITHIN = 2 * 3600
 
 
 class SumKeeper(Protocol):
-    """Keeps sums over rounds ready for questions; `bot.stats.rollups` is one."""
+    """Keeps sums over rounds ready for questions; `bot.stats.keeping` is one."""
 
     async def is_current(self, connection: AsyncConnection) -> bool:
         """Tell whether the kept sums are those of the rounds."""
@@ -40,6 +40,7 @@ class SumKeeper(Protocol):
 
 
 SUMS_PROPERTY = "kept_sums"
+"""The property that tells questions whether sums are current (`bot.stats.rollups`); who keeps none writes it, too."""
 
 REFRESHED_AT_ONCE = 32
 """Files in a batch up to which the kept sums follow with it; after a longer one they are made anew, all together."""
