@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from bot.cli import alerts, answers, demo, health, jobs, mirror, reconcile, run, setup, web
+from bot.cli.leaving import leave
 
 app = typer.Typer(
     name="python -m bot",
@@ -27,7 +28,10 @@ demo.register(app)
 
 def main() -> None:
     """Run the command line."""
-    app()
+    try:
+        app()
+    except SystemExit as ending:
+        leave(ending)
 
 
 if __name__ == "__main__":

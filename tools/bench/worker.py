@@ -535,6 +535,9 @@ def main() -> None:
 
     answer = asyncio.run(task())
     print(json.dumps(answer | {"memory": peak_memory()}))
+    from bot.cli.leaving import leave
+
+    leave(SystemExit(0))
 
 
 if __name__ == "__main__":
