@@ -11,17 +11,10 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from tests.cli.forked import run_command
 from tests.health.clinic import MORNING, PASSWORD, Clinic, clinic, play
 
 PROJECT = Path(__file__).resolve().parents[2]
-COMMANDS = """
-import typer
-from bot.cli import health, run, setup
-app = typer.Typer(pretty_exceptions_enable=False)
-for module in (run, health, setup):
-    module.register(app)
-app(prog_name="python -m bot")
-"""
 BROKEN = "2025-10-01-120000-supply-round-1.txt"
 
 
@@ -39,19 +32,9 @@ async def bot(
     house: Clinic, *arguments: str, typed: str = "", environment: dict[str, str] | None = None, cwd: Path | None = None
 ) -> Answer:
     """Run a command of the bot against a clinic, and see that no secret comes out of it."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-c",
-        COMMANDS,
-        *arguments,
-        cwd=cwd or house.root,
-        env={"PYTHONPATH": str(PROJECT), **(house.environment if environment is None else environment)},
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    out, err = await process.communicate(typed.encode())
-    answer = Answer(process.returncode or 0, out.decode(), err.decode())
+    given = {"PYTHONPATH": str(PROJECT), **(house.environment if environment is None else environment)}
+    code, out, err = await run_command(arguments, cwd or house.root, given, typed=typed)
+    answer = Answer(code, out.decode(), err.decode())
     assert PASSWORD not in answer.out + answer.err
     assert "Traceback" not in answer.err, answer.err
     return answer

@@ -20,6 +20,7 @@ from bot.cli.jobs import done_there
 from bot.config import load_settings
 from bot.ingest.lease import LeaseLostError
 from bot.jobs.job import JobState
+from tests.cli.forked import run_command
 from tools.simulate.backlog import write_backlog
 from tools.simulate.sftp_server import SimulatedSftpServer
 
@@ -49,17 +50,18 @@ class Desk:
             *program,
             *arguments,
             cwd=self.folder,
-            env={"PATH": os.environ["PATH"], "PYTHONPATH": str(PROJECT), "HOME": str(self.folder), **self.env},
+            env=self._environment(),
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
         )
 
     async def type(self, *arguments: str) -> Answer:
-        process = await self.start(*arguments)
-        out, err = await asyncio.wait_for(process.communicate(), 60)
-        assert process.returncode is not None
+        code, out, err = await run_command(arguments, self.folder, self._environment())
         assert SECRET not in (out + err).decode()
-        return Answer(process.returncode, out.decode(), err.decode())
+        return Answer(code, out.decode(), err.decode())
+
+    def _environment(self) -> dict[str, str]:
+        return {"PATH": os.environ["PATH"], "PYTHONPATH": str(PROJECT), "HOME": str(self.folder), **self.env}
 
 
 async def logged(process: asyncio.subprocess.Process, words: bytes) -> bytes:

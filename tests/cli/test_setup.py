@@ -20,7 +20,7 @@ from bot.cli.setup import machine_zone, zone_error
 from bot.config import Settings
 from bot.health import env_file
 from bot.health.check_config import Check, Verdict, check_places
-from tests.cli.test_health import COMMANDS, PROJECT, Answer, bot
+from tests.cli.test_health import PROJECT, Answer, bot
 from tests.health.clinic import PASSWORD, USER, Clinic, clinic, play
 
 TOKEN = "MTAwMDAwMDAwMDAwMDAwMDAwMA.Gcanary.canary-canary-canary-canary-canary"
@@ -112,8 +112,8 @@ async def test_password_is_not_shown_while_it_is_typed(house: Clinic) -> None:
     ours, theirs = os.openpty()
     process = await asyncio.create_subprocess_exec(
         sys.executable,
-        "-c",
-        COMMANDS,
+        "-m",
+        "bot",
         "setup",
         *options(house, "--password"),
         cwd=house.root,
