@@ -9,10 +9,10 @@ from contextlib import asynccontextmanager
 from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import Table, Update, bindparam, event, func, insert, select
+import aiosqlite
+from sqlalchemy import Connection, Table, Update, bindparam, event, func, insert, select
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
-from sqlalchemy.pool import ConnectionPoolEntry
 
 Row = tuple[Any, ...]
 
@@ -76,8 +76,8 @@ class Database:
             pool: dict[str, Any] = {"pool_size": KEPT, "max_overflow": MOST - KEPT, "pool_use_lifo": True}
             if self.is_memory:
                 pool = {}
-            engine = create_async_engine(self.url, connect_args={"timeout": BUSY_SECONDS}, **pool)
-            event.listen(engine.sync_engine, "connect", _prepare_sqlite)
+            arguments = {"timeout": BUSY_SECONDS, "async_creator_fn": _connect_sqlite}
+            engine = create_async_engine(self.url, connect_args=arguments, **pool)
             event.listen(engine.sync_engine, "begin", _begin_sqlite)
         event.listen(engine.sync_engine, "before_cursor_execute", self._count)
         return engine
@@ -131,9 +131,9 @@ class Database:
         try:
             yield connection
         finally:
-            if self._closed:
+            if self._closed and not connection.invalidated:
                 # Nobody empties the pool that it came from any more: given back, it would stay open until collected.
-                await connection.invalidate()
+                await connection.run_sync(Connection.detach)
             await connection.close()
 
     async def close(self) -> None:
@@ -142,19 +142,45 @@ class Database:
         await self.engine.dispose()
 
 
-def _prepare_sqlite(connection: Any, _record: ConnectionPoolEntry) -> None:
-    # The driver's own transaction handling starts no transaction before a SELECT; ours does (see _begin_sqlite).
-    connection.isolation_level = None
-    cursor = connection.cursor()
-    for pragma in (
-        "journal_mode=WAL",
-        "synchronous=NORMAL",
-        "foreign_keys=ON",
-        "temp_store=MEMORY",
-        "cache_size=-4096",
-    ):
-        cursor.execute(f"PRAGMA {pragma}")
-    cursor.close()
+class _SQLiteConnection(aiosqlite.Connection):
+    """A connection that can be stopped twice.
+
+    When a task is cancelled while SQLAlchemy closes a connection for it, both stop it; of aiosqlite's own, the second
+    one then waits for ever for a thread that has ended, and the process does not end.
+    """
+
+    _stopped = False
+
+    def stop(self) -> asyncio.Future[Any] | None:
+        if self._stopped:
+            return None
+        self._stopped = True
+        return super().stop()
+
+
+async def _connect_sqlite(path: str, **options: Any) -> _SQLiteConnection:
+    def connect() -> sqlite3.Connection:
+        # The driver's own transaction handling starts no transaction before a SELECT; ours does (see _begin_sqlite).
+        connection: sqlite3.Connection = sqlite3.connect(path, isolation_level=None, **options)
+        try:
+            for pragma in (
+                "journal_mode=WAL",
+                "synchronous=NORMAL",
+                "foreign_keys=ON",
+                "temp_store=MEMORY",
+                "cache_size=-4096",
+            ):
+                connection.execute(f"PRAGMA {pragma}").close()
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    connection = _SQLiteConnection(connect, iter_chunk_size=64)
+    # Nothing waits for the thread of a connection that somebody forgot.
+    connection._thread.daemon = True
+    await connection
+    return connection
 
 
 def _begin_sqlite(connection: Any) -> None:

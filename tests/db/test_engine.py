@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import func, select
 
-from bot.db.engine import KEPT, MOST, Database, allocate_ids, bulk_insert, chunks, upsert
+from bot.db.engine import KEPT, MOST, Database, _connect_sqlite, allocate_ids, bulk_insert, chunks, upsert
 from bot.db.schema import audit, properties, sessions
 
 COLUMNS = ("id", "at", "actor", "action", "target", "details")
@@ -139,3 +139,14 @@ async def test_a_connection_that_is_out_at_the_close_is_closed_when_it_comes_bac
     assert driver is not None
     with pytest.raises(ValueError, match="no active connection"):
         _ = driver.in_transaction
+
+
+async def test_a_connection_that_is_stopped_while_it_is_closed_holds_nobody_up(tmp_path: Path) -> None:
+    """As when a loop ends, which cancels whoever closes it and who closes it for him."""
+    connection = await _connect_sqlite(str(tmp_path / "twice.db"))
+    closing = asyncio.create_task(connection.close())
+    await asyncio.sleep(0)
+    connection.stop()
+    closing.cancel()
+    done, _ = await asyncio.wait([closing], timeout=20)
+    assert done
