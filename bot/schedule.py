@@ -44,9 +44,7 @@ class _Timers:
         self._scheduler = AsyncIOScheduler(timezone="UTC")
         self._under_way: set[asyncio.Task[Any]] = set()
 
-    def add(
-        self, call: Callable[[Any], Awaitable[Any]], argument: Any, trigger: Any, name: str, **options: Any
-    ) -> None:
+    def add(self, call: _Timely, argument: Any, trigger: Any, name: str, **options: Any) -> None:
         """Have something called, never twice at once, and once where it was due several times."""
         self._scheduler.add_job(
             self._call, trigger, args=[call, argument, name], id=name, max_instances=1, coalesce=True, **options
