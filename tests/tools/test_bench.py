@@ -393,7 +393,10 @@ async def test_a_process_that_does_not_get_ready_is_ended(tmp_path: Path) -> Non
         await asyncio.wait_for(steady._run({"SSH_HOST": "only a host"}, tmp_path, 0.1), 30)
 
 
-async def test_pages_over_a_database_and_over_one_with_many_more_rounds(tmp_path: Path) -> None:
+async def test_pages_over_a_database_and_over_one_with_many_more_rounds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(web, "_ASKED", 2)
     async with Environment(tmp_path) as environment:
         for many in (None, 1000):
             comparison = web._pages(environment, FILES, many, "Web pages", 0.1, judged=False)
