@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -33,6 +34,8 @@ pytestmark = [
 ]
 
 WIDTHS = (360, 768, 1440)
+SCREENSHOTS = os.environ.get("SCREENSHOTS")
+"""A folder to keep a picture of every page in, at every width, for somebody to look at."""
 
 PAGES = (
     "/", "/sessions", "/sessions/last", "/matches/2025-03-03-211003-supply", "/rounds/1", "/players", "/players/anna",
@@ -150,6 +153,10 @@ async def test_every_page_is_whole_at_every_width_and_usable_by_everybody(
                 wrong += [f"{path} at {width}: {text!r} is cut off" for text in cut]
                 if width != 768:
                     wrong += [f"{path} at {width}: {said}" for said in await complaints(seen.page)]
+                if SCREENSHOTS:
+                    name = re.sub("[^a-z0-9]+", "-", path.lower()).strip("-") or "home"
+                    kept = Path(SCREENSHOTS, scheme, str(width), f"{name}.png")
+                    await seen.page.screenshot(path=kept, full_page=True)
             wrong += [f"{path}: {said}" for said in seen.wrong]
     await context.close()
     assert wrong == []
