@@ -466,6 +466,16 @@ map_totals = Table(
     comment="sums of a map's counted rounds by session; made from rounds, can be rebuilt",
 )
 
+KEPT_TABLES = (
+    player_totals,
+    player_lifetimes,
+    player_weapon_totals,
+    player_weapon_lifetimes,
+    session_bests,
+    map_totals,
+)
+"""What is kept ready for questions: all of it can be made anew from the other tables."""
+
 awards = Table(
     "awards",
     metadata,

@@ -18,24 +18,19 @@ from bot.db import migrate
 from bot.db.backup import copy_sqlite
 from bot.db.engine import Database, DatabaseError, chunks
 from bot.db.schema import (
+    KEPT_TABLES,
     award_opponents,
     awards,
     file_contents,
-    map_totals,
     matches,
     metadata,
-    player_lifetimes,
     player_names,
     player_rounds,
-    player_totals,
-    player_weapon_lifetimes,
-    player_weapon_totals,
     player_weapons,
     players,
     processed_files,
     rounds,
     servers,
-    session_bests,
     sessions,
 )
 from bot.health import audit
@@ -54,12 +49,7 @@ _ONE_BY_ONE = 16
 """Up to so many files each one is made durable by itself; more of them together, at the end of a batch."""
 
 DERIVED: tuple[Table, ...] = (
-    player_totals,
-    player_lifetimes,
-    player_weapon_totals,
-    player_weapon_lifetimes,
-    session_bests,
-    map_totals,
+    *KEPT_TABLES,
     player_weapons,
     player_rounds,
     awards,

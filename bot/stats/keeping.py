@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, FromClause, delete, func, insert, literal, select
+from sqlalchemy import ColumnElement, FromClause, Table, delete, func, insert, literal, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.db.engine import chunks, upsert
 from bot.db.schema import (
     KEPT_MAP_SUMS,
+    KEPT_TABLES,
     map_totals,
     player_lifetimes,
     player_totals,
@@ -23,7 +24,6 @@ from bot.db.schema import (
     player_weapon_totals,
     properties,
     rounds,
-    session_bests,
 )
 from bot.stats import session_bests as bests
 from bot.stats.map_totals import map_rows, map_sums
@@ -32,8 +32,8 @@ from bot.stats.totals import NAMES, NULLABLE, round_rows, sums
 
 __all__ = ("is_current", "mark", "rebuild", "refresh")
 
-OF_SESSIONS = (player_totals, player_weapon_totals, session_bests, map_totals)
-OF_PLAYERS = (player_lifetimes, player_weapon_lifetimes)
+OF_SESSIONS = tuple(table for table in KEPT_TABLES if "session_id" in table.c)
+OF_PLAYERS = tuple(table for table in KEPT_TABLES if "session_id" not in table.c)
 
 
 async def mark(connection: AsyncConnection, state: str) -> None:
@@ -64,7 +64,7 @@ async def refresh(connection: AsyncConnection, session_ids: Iterable[int]) -> No
 
 async def rebuild(connection: AsyncConnection) -> None:
     """Make everything anew; it is current then."""
-    for table in (*OF_SESSIONS, *OF_PLAYERS):
+    for table in KEPT_TABLES:
         await connection.execute(delete(table))
     await _fill(connection, [rounds.c.session_id.is_not(None)])
     await bests.fill(connection)
@@ -75,22 +75,16 @@ async def rebuild(connection: AsyncConnection) -> None:
 async def _fill(connection: AsyncConnection, where: list[ColumnElement[bool]]) -> None:
     # An inner condition: only then does the database begin with the few rounds of these sessions.
     rows = round_rows().where(*where).subquery()
-    keys = (rows.c.player_id, rows.c.session_id, rows.c.map_name, rows.c.server_id)
-    query = select(*keys, *_known_sums(rows)).group_by(*keys)
-    columns = ["player_id", "session_id", "map_name", "server_id", *NAMES]
-    await connection.execute(insert(player_totals).from_select(columns, query))
+    keys: Sequence[str] = ("player_id", "session_id", "map_name", "server_id")
+    await _sum_up(connection, rows, player_totals, keys, NAMES, _known_sums(rows))
 
     rows = weapon_rows().where(*where).subquery()
-    per_weapon = (rows.c.player_id, rows.c.session_id, rows.c.map_name, rows.c.weapon, rows.c.server_id)
-    query = select(*per_weapon, *_counters(rows)).group_by(*per_weapon)
-    columns = ["player_id", "session_id", "map_name", "weapon", "server_id", *WEAPON_COUNTERS]
-    await connection.execute(insert(player_weapon_totals).from_select(columns, query))
+    keys = ("player_id", "session_id", "map_name", "weapon", "server_id")
+    await _sum_up(connection, rows, player_weapon_totals, keys, WEAPON_COUNTERS, _counters(rows))
 
     rows = map_rows().where(*where).subquery()
-    per_map = (rows.c.map_name, rows.c.session_id, rows.c.server_id)
-    query = select(*per_map, *map_sums(rows)).group_by(*per_map)
-    columns = ["map_name", "session_id", "server_id", *KEPT_MAP_SUMS, "last_played_at"]
-    await connection.execute(insert(map_totals).from_select(columns, query))
+    keys = ("map_name", "session_id", "server_id")
+    await _sum_up(connection, rows, map_totals, keys, (*KEPT_MAP_SUMS, "last_played_at"), map_sums(rows))
 
 
 async def _fill_lifetimes(
@@ -101,23 +95,36 @@ async def _fill_lifetimes(
     def mine(source: FromClause) -> list[ColumnElement[bool]]:
         return [] if player_ids is None else [source.c.player_id.in_(player_ids), source.c.map_name.in_(maps)]
 
-    keys = (player_totals.c.player_id, player_totals.c.server_id, player_totals.c.map_name)
-    query = select(*keys, *_known_sums(player_totals)).where(*mine(player_totals)).group_by(*keys)
-    columns = ["player_id", "server_id", "map_name", *NAMES]
-    await connection.execute(insert(player_lifetimes).from_select(columns, query))
+    totals = player_totals
+    keys: Sequence[str] = ("player_id", "server_id", "map_name")
+    await _sum_up(connection, totals, player_lifetimes, keys, NAMES, _known_sums(totals), mine(totals))
 
-    w = player_weapon_totals.c
-    query = select(w.map_name, w.weapon, w.player_id, w.server_id, *_counters(player_weapon_totals))
-    query = query.where(*mine(player_weapon_totals)).group_by(w.map_name, w.weapon, w.player_id, w.server_id)
-    columns = ["map_name", "weapon", "player_id", "server_id", *WEAPON_COUNTERS]
-    await connection.execute(insert(player_weapon_lifetimes).from_select(columns, query))
+    totals = player_weapon_totals
+    keys = ("map_name", "weapon", "player_id", "server_id")
+    await _sum_up(connection, totals, player_weapon_lifetimes, keys, WEAPON_COUNTERS, _counters(totals), mine(totals))
 
     w = player_weapon_lifetimes.c
     query = select(literal(ALL_MAPS), w.weapon, w.player_id, w.server_id, *_counters(player_weapon_lifetimes))
     if player_ids is not None:
         query = query.where(w.player_id.in_(player_ids))
     query = query.group_by(w.weapon, w.player_id, w.server_id)
+    columns = [*keys, *WEAPON_COUNTERS]
     await connection.execute(insert(player_weapon_lifetimes).from_select(columns, query))
+
+
+async def _sum_up(
+    connection: AsyncConnection,
+    source: FromClause,
+    target: Table,
+    keys: Sequence[str],
+    names: Sequence[str],
+    summed: Sequence[ColumnElement[Any]],
+    where: Sequence[ColumnElement[bool]] = (),
+) -> None:
+    """Write sums over a source's rows into a table, under these names, for each value of the keys."""
+    columns = [source.c[key] for key in keys]
+    query = select(*columns, *summed).where(*where).group_by(*columns)
+    await connection.execute(insert(target).from_select([*keys, *names], query))
 
 
 def _counters(source: FromClause) -> list[ColumnElement[Any]]:

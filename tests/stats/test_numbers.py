@@ -13,14 +13,9 @@ from sqlalchemy import select
 
 from bot.db.engine import Database
 from bot.db.schema import (
-    map_totals,
-    player_lifetimes,
-    player_totals,
-    player_weapon_lifetimes,
-    player_weapon_totals,
+    KEPT_TABLES,
     players,
     rounds,
-    session_bests,
 )
 from bot.ingest.importer import Importer, Incoming
 from bot.ingest.rules import CountingRules
@@ -38,12 +33,6 @@ from tests.stats.games import at, import_all, import_folder, people, play_match
 from tests.stats.reckoning import Dump, assert_same, dumped
 
 IN_TENTHS = 0.06
-
-
-@pytest.fixture(params=[EVERY_ROUND, KEPT], ids=["every round", "kept"])
-def sources(request: pytest.FixtureRequest) -> Sources:
-    found: Sources = request.param
-    return found
 
 
 @pytest.fixture
@@ -267,17 +256,9 @@ async def _sessions(database: Database) -> dict[int, Any]:
 
 
 async def _kept(database: Database) -> list[list[Any]]:
-    tables = (
-        player_totals,
-        player_lifetimes,
-        player_weapon_totals,
-        player_weapon_lifetimes,
-        session_bests,
-        map_totals,
-    )
     async with database.read() as connection:
         found = []
-        for table in tables:
+        for table in KEPT_TABLES:
             rows = (await connection.execute(select(table).order_by(*table.primary_key.columns))).mappings()
             found.append([{k: pytest.approx(v) if isinstance(v, float) else v for k, v in row.items()} for row in rows])
         return found
