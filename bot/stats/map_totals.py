@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, FromClause, Select, and_, case, func, literal, not_, or_, select
@@ -13,9 +13,6 @@ from parsers import MapResult, RoundFlag
 ABORTED: Final = rounds.c.flags.contains(RoundFlag.ABORTED.value)
 """A round that was broken off: its attack has no result."""
 
-EARLY: Final = rounds.c.flags.contains(RoundFlag.EARLY_END.value)
-"""A round that ended before its time although nobody reached the goal: the attackers gave up."""
-
 WON_MATCHES: Final = {
     MapResult.R1_ATTACKERS: "won_by_r1_attackers",
     MapResult.R2_ATTACKERS: "won_by_r2_attackers",
@@ -23,11 +20,13 @@ WON_MATCHES: Final = {
 }
 """The sum that counts the matches of each result."""
 
+# As `bot.stats.matches.round_outcome` says it of one round.
 _reached = rounds.c.attackers_completed
+_early = rounds.c.flags.contains(RoundFlag.EARLY_END.value)
 _ATTACKS: Mapping[str, ColumnElement[bool]] = {
     "completed": and_(not_(ABORTED), _reached.is_(True)),
-    "held": and_(not_(ABORTED), _reached.is_(False), not_(EARLY)),
-    "gave_up": and_(not_(ABORTED), _reached.is_(False), EARLY),
+    "held": and_(not_(ABORTED), _reached.is_(False), not_(_early)),
+    "gave_up": and_(not_(ABORTED), _reached.is_(False), _early),
     "undecided": or_(ABORTED, _reached.is_(None)),
 }
 
@@ -50,9 +49,9 @@ def map_rows() -> Select[Any]:
     )
 
 
-def map_sums(source: FromClause) -> list[ColumnElement[Any]]:
+def map_sums(source: FromClause, names: Sequence[str] = KEPT_MAP_SUMS) -> list[ColumnElement[Any]]:
     """Return the sums over a source of rounds or of kept sums, and when the latest of them ended (unix seconds)."""
-    summed = [func.coalesce(func.sum(source.c[name]), 0).label(name) for name in KEPT_MAP_SUMS]
+    summed = [func.coalesce(func.sum(source.c[name]), 0).label(name) for name in names]
     return [*summed, func.max(source.c.last_played_at).label("last_played_at")]
 
 

@@ -23,8 +23,17 @@ from bot.stats.leaderboards import (
     scope_shape,
     scope_values,
 )
-from bot.stats.map_totals import ABORTED, EARLY, WON_MATCHES, map_sums
-from bot.stats.matches import ROUND_COLUMNS, MatchInfo, PlayerInfo, RoundOutcome, ServerNames, match_info, on_servers
+from bot.stats.map_totals import ABORTED, WON_MATCHES, map_sums
+from bot.stats.matches import (
+    ROUND_COLUMNS,
+    MatchInfo,
+    PlayerInfo,
+    RoundOutcome,
+    ServerNames,
+    match_info,
+    on_servers,
+    round_outcome,
+)
 from bot.stats.naming import as_called
 from bot.stats.rollups import Sources, current_sources
 from parsers import MapResult
@@ -166,7 +175,7 @@ async def list_maps(
     """
     source = (sources or await current_sources(connection)).maps
     query = (
-        select(source.c.map_name, *map_sums(source))
+        select(source.c.map_name, *map_sums(source, ("rounds", *WON_MATCHES.values())))
         .join(servers, servers.c.id == source.c.server_id)
         .where(*on_servers(server))
         .group_by(source.c.map_name)
@@ -259,7 +268,14 @@ async def map_answer(
         best=await leaderboard(connection, metric, scope=scope, limit=limit, sources=sources),
         last=await _last(connection, shape, asked),
         timeline=tuple(
-            TimelinePoint(row.id, row.ended_at, row.number, row.seconds, row.time_limit, _outcome(row))
+            TimelinePoint(
+                row.id,
+                row.ended_at,
+                row.number,
+                row.seconds,
+                row.time_limit,
+                round_outcome(row.attackers_completed, row.flags.split()),
+            )
             for row in reversed(points)
         ),
     )
@@ -271,16 +287,6 @@ def _attacks(totals: Any, which: str) -> Attacks:
 
 def _results(totals: Any) -> dict[MapResult, int]:
     return {result: getattr(totals, name) for result, name in WON_MATCHES.items()}
-
-
-def _outcome(row: Any) -> RoundOutcome:
-    if row.aborted:
-        return RoundOutcome.ABORTED
-    if row.attackers_completed is None:
-        return RoundOutcome.UNKNOWN
-    if row.attackers_completed:
-        return RoundOutcome.COMPLETED
-    return RoundOutcome.GAVE_UP if row.early else RoundOutcome.HELD
 
 
 async def _fastest(connection: AsyncConnection, scope: Scope) -> tuple[FastAttack, ...]:
@@ -316,9 +322,6 @@ async def _last(connection: AsyncConnection, shape: ScopeShape, asked: dict[str,
 # ---------------------------------------------------------------------- statements, each built once
 
 
-_ended = (ABORTED.label("aborted"), EARLY.label("early"))
-
-
 def _counted(shape: ScopeShape) -> Sequence[Any]:
     return [rounds.c.excluded.is_(None), *scope_conditions(rounds, shape)]
 
@@ -332,7 +335,7 @@ def _totals_query(source: FromClause, shape: ScopeShape) -> Select[Any]:
 def _timeline_query(shape: ScopeShape) -> Select[Any]:
     c = rounds.c
     return (
-        select(c.id, c.ended_at, c.number, c.seconds, c.time_limit, c.attackers_completed, *_ended)
+        select(c.id, c.ended_at, c.number, c.seconds, c.time_limit, c.attackers_completed, c.flags)
         .where(c.seconds.is_not(None), *_counted(shape))
         .order_by(c.ended_at.desc(), c.id.desc())
         .limit(bindparam("latest"))

@@ -302,7 +302,7 @@ def _round_info(row: Row[Any]) -> RoundInfo:
         config=row.config,
         defender=row.defender,
         winner=row.winner,
-        outcome=_outcome(row.attackers_completed, flags),
+        outcome=round_outcome(row.attackers_completed, flags),
         time_limit=row.time_limit,
         seconds=row.seconds,
         seconds_from=row.seconds_from,
@@ -316,7 +316,8 @@ def _round_info(row: Row[Any]) -> RoundInfo:
     )
 
 
-def _outcome(attackers_completed: bool | None, flags: Iterable[str]) -> RoundOutcome:
+def round_outcome(attackers_completed: bool | None, flags: Iterable[str]) -> RoundOutcome:
+    """Return how an attack ended, by the round's winner (None: unknown) and its flags."""
     if RoundFlag.ABORTED in flags:
         return RoundOutcome.ABORTED
     if attackers_completed is None:

@@ -13,18 +13,12 @@ from bot.stats.leaderboards import ALL_ROUNDS, Scope
 from bot.stats.maps import Attacks, MapAnswer, find_map, list_maps, map_answer, map_names
 from bot.stats.matches import RoundOutcome
 from bot.stats.periods import Period
-from bot.stats.rollups import EVERY_ROUND, KEPT, Sources, current_sources
+from bot.stats.rollups import KEPT, Sources, current_sources
 from parsers import MapResult
 from tests.stats.games import at, import_all, import_folder, people, play_match
 from tests.stats.reckoning import dumped
 
 RED, BLUE = people(3), people(3, 11)
-
-
-@pytest.fixture(params=[EVERY_ROUND, KEPT], ids=["every round", "kept"])
-def sources(request: pytest.FixtureRequest) -> Sources:
-    found: Sources = request.param
-    return found
 
 
 async def stored(database: Database, sources: Sources) -> None:
