@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import random
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -60,11 +60,7 @@ class _Timers:
         self._scheduler.pause()
         # What APScheduler has handed to the loop already begins now, or would never be waited for.
         await asyncio.sleep(0)
-        if self._under_way:
-            _, late = await asyncio.wait(self._under_way, timeout=grace)
-            for task in late:
-                task.cancel()
-            await asyncio.gather(*late, return_exceptions=True)
+        await _let_end(self._under_way, grace)
         self._scheduler.shutdown(wait=False)
 
     async def _call(self, call: _Timely, argument: Any, name: str) -> None:
@@ -75,6 +71,16 @@ class _Timers:
             await call(argument)
         except asyncio.CancelledError:
             log.warning("cut off by the stop", what=name)
+
+
+async def _let_end(tasks: Collection[asyncio.Task[Any]], grace: float) -> None:
+    """Wait for tasks, at most `grace` seconds; those that are late are cut off."""
+    if not tasks:
+        return
+    _, late = await asyncio.wait(tasks, timeout=grace)
+    for task in late:
+        task.cancel()
+    await asyncio.gather(*late, return_exceptions=True)
 
 
 class PollSchedule:
@@ -205,11 +211,7 @@ class MirrorSchedule:
         for copier in self.copiers:
             copier.end()
             copier.wake()
-        if self._tasks:
-            _, late = await asyncio.wait(self._tasks, timeout=grace)
-            for task in late:
-                task.cancel()
-            await asyncio.gather(*late, return_exceptions=True)
+        await _let_end(self._tasks, grace)
 
     async def _serve(self, copier: Copier) -> None:
         compare_at = time.monotonic()
