@@ -21,12 +21,13 @@ def leave(ending: SystemExit) -> NoReturn:
     """
     if "obstore" not in sys.modules:
         raise ending
-    code = ending.code
-    if code is not None and not isinstance(code, int):
+    code = 0 if ending.code is None else ending.code
+    if not isinstance(code, int):
         print(code, file=sys.stderr)
+        code = 1
     atexit._run_exitfuncs()
     logging.shutdown()
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError, ValueError):
             stream.flush()
-    os._exit(0 if code is None else code & 0xFF if isinstance(code, int) else 1)
+    os._exit(code & 0xFF)
